@@ -1,0 +1,204 @@
+package frame
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"strings"
+)
+
+// Kind tells what a frame is, by its first header.
+type Kind uint8
+
+// The kinds of a frame.
+const (
+	Other    Kind = iota // text only, or headers that start with neither of the two
+	Response             // starts with Response: the answer to an action
+	Event                // starts with Event: a broadcast, or an item of a list
+)
+
+// String returns "response", "event" or "other".
+func (k Kind) String() string {
+	switch k {
+	case Response:
+		return "response"
+	case Event:
+		return "event"
+	default:
+		return "other"
+	}
+}
+
+// A Frame is one message from Asterisk. It is immutable, may be used by many
+// goroutines and kept for as long as anybody likes: it pins its own bytes and
+// nothing else.
+//
+// A frame prints (%v, %+v, %#v, slog) as its kind, name and size only: its
+// headers may hold secrets (AuthDetail of PJSIPShowAuths carries passwords in
+// clear text). Read them with Get, Values and All, or as bytes with Wire.
+type Frame struct {
+	wire string // the message as received, delimiter included
+
+	// lines has the offset in wire of every line, and at its end that of the
+	// delimiter. It points into the same allocation as the frame (see alloc).
+	lines []uint32
+
+	first uint32 // index of the first header: lines before it have no colon
+	raw   uint32 // index of the first raw output line of a Response: Follows; 0 = none
+	kind  Kind
+}
+
+// Kind classifies the frame by its first header. Asterisk puts Response into
+// events and Event into list items (OriginateResponse, ResourceListDetail), so
+// that a later header says nothing.
+func (f *Frame) Kind() Kind { return f.kind }
+
+// Name returns the value of the first header: the name of an event ("Hangup"),
+// the outcome of a response ("Success", "Error", "Follows", "Goodbye").
+// It is empty for a frame that is only text.
+func (f *Frame) Name() string {
+	if int(f.first) >= f.Len() {
+		return ""
+	}
+	_, v := f.header(int(f.first))
+	return v
+}
+
+// Get returns the value of the first header named key, whatever the case of
+// either, or "" if there is none.
+func (f *Frame) Get(key string) string {
+	v, _ := f.Lookup(key)
+	return v
+}
+
+// Lookup is Get that tells an empty value from an absent header.
+func (f *Frame) Lookup(key string) (value string, ok bool) {
+	for i := range f.Len() {
+		if v, ok := f.match(i, key); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// Values returns the values of all headers named key in wire order, nil if
+// there is none. The output lines of a Command are Values("Output") in both of
+// Asterisk's forms: Output headers (14 and later) and the raw lines after
+// Response: Follows (13 and earlier).
+func (f *Frame) Values(key string) []string {
+	var values []string
+	for i := range f.Len() {
+		if v, ok := f.match(i, key); ok {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// All yields name and value of every line in wire order and wire spelling. A
+// line without a colon has the empty name and the whole line as its value, a
+// raw output line of Response: Follows the name "Output".
+func (f *Frame) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i := range f.Len() {
+			if !yield(f.header(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns the number of lines, repeated headers counted each.
+func (f *Frame) Len() int { return len(f.lines) - 1 }
+
+// Wire returns the message byte for byte as it was received, with its
+// delimiter. Blank lines that strayed before it are not part of it. Mind that
+// it can hold secrets.
+func (f *Frame) Wire() string { return f.wire }
+
+// String returns kind, name and number of headers, and no value of any other
+// header.
+func (f *Frame) String() string {
+	if f == nil {
+		return "<nil frame>"
+	}
+	if f.kind == Other {
+		return fmt.Sprintf("text (%d lines)", f.Len())
+	}
+	return fmt.Sprintf("%s %s (%d headers)", f.kind, clip(f.Name()), f.Len())
+}
+
+// Format makes every verb print what String returns, %#v included, which would
+// show the bytes otherwise.
+func (f *Frame) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, f.String()) // a fmt.State has nowhere to report to
+}
+
+// LogValue returns what String returns.
+func (f *Frame) LogValue() slog.Value { return slog.StringValue(f.String()) }
+
+// line returns line i without its line end.
+func (f *Frame) line(i int) string {
+	return trimCR(f.wire[f.lines[i] : f.lines[i+1]-1])
+}
+
+// header cuts line i at its first colon and drops one blank after it: more of
+// them belong to the value, as in the indented lines of Command output.
+func (f *Frame) header(i int) (key, value string) {
+	line := f.line(i)
+	if f.raw > 0 && i >= int(f.raw) {
+		return outputName, line
+	}
+	key, value, ok := strings.Cut(line, ":")
+	if !ok {
+		return "", line
+	}
+	return key, trimBlank(value)
+}
+
+// match returns the value of line i if its name is key. It looks at the colon
+// first, which spares the comparison for nearly every other line.
+func (f *Frame) match(i int, key string) (string, bool) {
+	if (f.raw > 0 && i >= int(f.raw)) || key == "" {
+		k, v := f.header(i)
+		return v, equalFold(k, key)
+	}
+	start, colon := int(f.lines[i]), int(f.lines[i])+len(key)
+	if colon >= int(f.lines[i+1]) || f.wire[colon] != ':' || !equalFold(f.wire[start:colon], key) {
+		return "", false
+	}
+	return trimBlank(trimCR(f.wire[colon+1 : f.lines[i+1]-1])), true
+}
+
+func trimBlank(s string) string {
+	if s != "" && s[0] == ' ' {
+		return s[1:]
+	}
+	return s
+}
+
+func trimCR(s string) string {
+	if s != "" && s[len(s)-1] == '\r' {
+		return s[:len(s)-1]
+	}
+	return s
+}
+
+// equalFold compares two header names. Asterisk compares ASCII only
+// (strcasecmp), and strings.EqualFold would take the Kelvin sign for a k.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		x, y := a[i], b[i]
+		if x == y {
+			continue
+		}
+		if x|0x20 != y|0x20 || x|0x20 < 'a' || x|0x20 > 'z' {
+			return false
+		}
+	}
+	return true
+}

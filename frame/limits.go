@@ -1,0 +1,94 @@
+package frame
+
+import "fmt"
+
+// Limits bound what one connection may make a Reader hold. A zero field means
+// its default; every other value must lie in the range that the field names,
+// or Validate returns a *LimitError.
+type Limits struct {
+	// Line is the longest line in bytes, its line end not counted.
+	// Default 256 KiB or Frame if that is less; 1 KiB to Frame. Asterisk sets
+	// no bound of its own: a JSON value can be one line of any length.
+	Line int
+
+	// Headers is the largest number of lines in one frame, Command output not
+	// counted. Default 32,768; 128 to 1,048,576. Whole configuration files
+	// come as one frame (GetConfig), so that a few hundred would not do.
+	Headers int
+
+	// Frame is the largest frame in bytes, delimiter included and Command
+	// output not counted. Default 1 MiB; 64 KiB to 4 MiB.
+	Frame int
+
+	// Command is the largest Command output in one frame in bytes, the
+	// "Output: " of each line counted. Default 1 MiB; 4 KiB to 64 MiB.
+	Command int
+
+	// Buffer is the most memory the Reader takes for bytes not yet parsed.
+	// Default Frame + Command + Line; at least Frame plus the delimiter of 4
+	// bytes. A lower value than the default caps a Command answer earlier.
+	Buffer int
+}
+
+// The ranges and defaults of Limits.
+const (
+	minLine, defLine               = 1 << 10, 256 << 10
+	minHeaders, defHeaders, maxHdr = 128, 32 << 10, 1 << 20
+	minFrame, defFrame, maxFrame   = 64 << 10, 1 << 20, 4 << 20
+	minCommand, defCmd, maxCommand = 4 << 10, 1 << 20, 64 << 20
+	maxBuffer                      = maxFrame + maxCommand + maxFrame
+	delimiter                      = len("\r\n\r\n")
+)
+
+// A LimitError tells which field of Limits is out of its range, or which two
+// contradict each other.
+type LimitError struct {
+	Name     string // the field
+	Value    int    // what it was set to
+	Min, Max int    // what it may be, given the other fields
+	With     string // the field that sets the bound, and its value; empty: a constant does
+}
+
+func (e *LimitError) Error() string {
+	if e.With != "" {
+		return fmt.Sprintf("frame: limit %s = %d contradicts %s: it must be %d to %d", e.Name, e.Value, e.With, e.Min, e.Max)
+	}
+	return fmt.Sprintf("frame: limit %s = %d is out of range: it must be %d to %d", e.Name, e.Value, e.Min, e.Max)
+}
+
+// Validate reports the first field that is out of its range as a *LimitError.
+func (l Limits) Validate() error {
+	_, err := l.withDefaults()
+	return err
+}
+
+// withDefaults returns l with every zero field replaced, or a *LimitError.
+func (l Limits) withDefaults() (Limits, error) {
+	set := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	set(&l.Frame, defFrame)
+	set(&l.Line, min(defLine, max(l.Frame, minLine)))
+	set(&l.Headers, defHeaders)
+	set(&l.Command, defCmd)
+	for _, c := range []LimitError{
+		{Name: "Frame", Value: l.Frame, Min: minFrame, Max: maxFrame},
+		{Name: "Line", Value: l.Line, Min: minLine, Max: l.Frame, With: fmt.Sprintf("Frame = %d", l.Frame)},
+		{Name: "Headers", Value: l.Headers, Min: minHeaders, Max: maxHdr},
+		{Name: "Command", Value: l.Command, Min: minCommand, Max: maxCommand},
+	} {
+		if c.Value < c.Min || c.Value > c.Max {
+			return l, &c
+		}
+	}
+	set(&l.Buffer, l.Frame+l.Command+l.Line)
+	if least := l.Frame + delimiter; l.Buffer < least || l.Buffer > maxBuffer {
+		return l, &LimitError{
+			Name: "Buffer", Value: l.Buffer, Min: least, Max: maxBuffer,
+			With: fmt.Sprintf("Frame = %d plus the delimiter of %d", l.Frame, delimiter),
+		}
+	}
+	return l, nil
+}

@@ -1,0 +1,289 @@
+package frame
+
+import (
+	"bytes"
+	"io"
+)
+
+// The sizes of the read buffer. It starts small, because most nodes of a large
+// fleet are idle most of the time, and grows to busyBuffer on the first read
+// that fills it. Only a frame larger than that makes it grow further, and the
+// memory is given back once the frame is through.
+const (
+	idleBuffer = 4 << 10
+	busyBuffer = 16 << 10
+	keepBuffer = 64 << 10 // a larger buffer is not kept between frames
+	keepLines  = 4 << 10  // likewise for the line offsets
+	noProgress = 100      // empty reads in a row before io.ErrNoProgress
+)
+
+// A Reader cuts a byte stream from Asterisk into frames. One goroutine uses it
+// at a time. It reads no byte ahead of need except what one Read returned, and
+// holds at most Limits.Buffer bytes.
+type Reader struct {
+	src io.Reader
+	lim Limits
+	err error // sticky: from NewReader or src
+
+	buf  []byte
+	base int64 // offset of buf[0] in the stream
+
+	// Positions in buf: message <= line <= scan <= end.
+	message int // first byte of the message being read
+	line    int // first byte of the line being read
+	scan    int // first byte not yet searched for a line feed
+	end     int // first byte not yet read
+
+	starts  []uint32 // offsets of the lines seen, from message
+	output  int      // bytes of Command output among them
+	outputs int      // number of such lines
+	follows follows  // what Response: Follows needs
+	discard bool     // the message broke a limit: skip to its delimiter
+	cut     bool     // discarding: the start of the current line is gone
+}
+
+// NewReader returns a Reader of src. It reads nothing yet. If lim does not
+// pass its Validate, every call of the Reader returns that *LimitError.
+func NewReader(src io.Reader, lim Limits) *Reader {
+	lim, err := lim.withDefaults()
+	return &Reader{src: src, lim: lim, err: err}
+}
+
+// Offset returns how many bytes of the stream belong to what has been returned
+// so far, blank lines before it included.
+func (r *Reader) Offset() int64 { return r.base + int64(r.message) }
+
+// Banner reads the greeting that Asterisk sends on accept, without a blank line
+// behind it, and returns it without its line end: "Asterisk Call
+// Manager/11.0.0". The number is the version of the protocol, not of Asterisk.
+//
+// Another greeting is a *BannerError, as soon as its bytes differ: many
+// protocols greet without a line end. A connection that closes in silence, as
+// Asterisk does above its authlimit, gives io.EOF. Call Banner once, before
+// Next, or not at all if the stream has none.
+func (r *Reader) Banner() (string, error) {
+	for {
+		got := r.buf[r.message:r.end]
+		if n := min(len(got), len(bannerPrefix)); string(got[:n]) != bannerPrefix[:n] {
+			break
+		}
+		if i := bytes.IndexByte(got, '\n'); i >= 0 {
+			r.skipTo(r.message + i + 1)
+			return trimCR(string(got[:i])), nil
+		}
+		if len(got) > bannerMost || r.err != nil {
+			break
+		}
+		r.fill()
+	}
+	if r.err != nil && (r.err != io.EOF || r.message == r.end) {
+		return "", r.err
+	}
+	got := r.buf[r.message:min(r.end, r.message+bannerMost)]
+	if i := bytes.IndexByte(got, '\n'); i >= 0 {
+		got = got[:i]
+	}
+	return "", &BannerError{Line: trimCR(string(got))}
+}
+
+// Next returns the next frame. A *FormatError is survivable: the offending
+// message is skipped and Next may be called again. Every other error is final:
+// io.EOF at the end of the stream between two messages, io.ErrUnexpectedEOF
+// inside one, or what the underlying Read returned.
+func (r *Reader) Next() (*Frame, error) {
+	for {
+		for {
+			i := bytes.IndexByte(r.buf[r.scan:r.end], '\n')
+			if i < 0 {
+				r.scan = r.end
+				break
+			}
+			if f, err := r.endLine(r.scan + i); f != nil || err != nil {
+				return f, err
+			}
+		}
+		if r.discard {
+			r.forget()
+		} else if r.end-r.line > r.lim.Line+1 { // a CR may be the last byte
+			return nil, r.reject(LineTooLong, r.lim.Line)
+		}
+		if r.err != nil { // only now: the last read may have given bytes as well
+			if r.err == io.EOF && (r.end > r.message || r.discard) {
+				r.err = io.ErrUnexpectedEOF
+			}
+			return nil, r.err
+		}
+		if !r.fill() {
+			return nil, r.reject(BufferFull, r.lim.Buffer)
+		}
+	}
+}
+
+// endLine takes the line whose line feed is at nl. It returns a frame if the
+// line ends one, or a *FormatError if it breaks a limit.
+func (r *Reader) endLine(nl int) (*Frame, error) {
+	start := r.line
+	stop := nl // without the CR
+	if stop > start && r.buf[stop-1] == '\r' {
+		stop--
+	}
+	r.line, r.scan = nl+1, nl+1
+
+	switch {
+	case r.discard:
+		r.endDiscardedLine(start, stop)
+		return nil, nil
+	case r.follows.on:
+		return r.endFollowsLine(start, stop)
+	case start == stop:
+		if len(r.starts) == 0 { // a stray blank line between two messages
+			r.skipTo(r.line)
+			return nil, nil
+		}
+		return r.complete(start), nil
+	}
+
+	if stop-start > r.lim.Line {
+		return nil, r.reject(LineTooLong, r.lim.Line)
+	}
+	line := r.buf[start:stop]
+	if len(r.starts) == 0 {
+		r.follows.on = isFollows(line)
+	} else if line[0]|0x20 == 'o' && isOutput(line) {
+		r.output += r.line - start
+		r.outputs++
+	}
+	r.starts = append(r.starts, uint32(start-r.message))
+	return nil, r.check()
+}
+
+// check compares the message with the limits that hold for all of its lines.
+func (r *Reader) check() error {
+	switch {
+	case len(r.starts)-r.outputs > r.lim.Headers:
+		return r.reject(TooManyHeaders, r.lim.Headers)
+	case r.output > r.lim.Command:
+		return r.reject(CommandTooLarge, r.lim.Command)
+	case r.line-r.message-r.output > r.lim.Frame:
+		return r.reject(TooLarge, r.lim.Frame)
+	default:
+		return nil
+	}
+}
+
+// complete returns the frame that the blank line just read has ended. Its last
+// line ends before sentinel.
+func (r *Reader) complete(sentinel int) *Frame {
+	f := alloc(string(r.buf[r.message:r.line]), r.starts, uint32(sentinel-r.message), r.follows.raw)
+	r.skipTo(r.line)
+	return f
+}
+
+// reject drops the message being read and skips to its delimiter from here on.
+func (r *Reader) reject(reason Reason, limit int) error {
+	err := &FormatError{Reason: reason, Limit: limit, Head: r.head()}
+	r.discard, r.cut = true, r.scan > r.line
+	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
+	r.message = r.line
+	return err
+}
+
+// head parses the first whole lines of the message for a FormatError.
+func (r *Reader) head() *Frame {
+	n := 0
+	for n < len(r.starts) && r.starts[n] < headMost {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	sentinel := uint32(r.line - r.message)
+	if n < len(r.starts) {
+		sentinel = r.starts[n]
+	}
+	if sentinel > headMost { // the last of the lines crosses the bound
+		if n--; n == 0 {
+			return nil
+		}
+		sentinel = r.starts[n]
+	}
+	return alloc(string(r.buf[r.message:r.message+int(sentinel)]), r.starts[:n], sentinel, 0)
+}
+
+// endDiscardedLine looks for the delimiter of a message that was rejected.
+func (r *Reader) endDiscardedLine(start, stop int) {
+	blank := start == stop && !r.cut
+	r.cut = false
+	if r.follows.on {
+		if !r.follows.ends(r.buf[start:stop], r.buf[stop] == '\r', blank) {
+			r.message = r.line
+			return
+		}
+		if !blank { // the next message has begun
+			r.line, r.scan = start, start
+		}
+	} else if !blank {
+		r.message = r.line
+		return
+	}
+	r.discard = false
+	r.skipTo(r.line)
+}
+
+// forget drops the partial line of a rejected message, but for the tail that
+// could be the end mark of a Command.
+func (r *Reader) forget() {
+	if n := r.end - r.line; n > 2*len(endOfCommand) {
+		r.line = r.end - len(endOfCommand)
+		r.message, r.cut = r.line, true
+	}
+}
+
+// skipTo begins a new message at position p.
+func (r *Reader) skipTo(p int) {
+	r.message, r.line, r.scan = p, p, p
+	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
+	r.follows = follows{}
+	if cap(r.starts) > keepLines {
+		r.starts = nil
+	}
+}
+
+// fill reads once into the buffer, after making room. It reports false if the
+// message already takes all the memory it may; a failed read is in r.err.
+func (r *Reader) fill() bool {
+	switch {
+	case r.buf == nil:
+		r.buf = make([]byte, idleBuffer)
+	case r.message == r.end && len(r.buf) > keepBuffer:
+		r.move(make([]byte, busyBuffer))
+	case r.message > 0: // what is left is the start of one message: little to copy
+		r.move(r.buf)
+	case r.end < len(r.buf):
+	case len(r.buf) >= r.lim.Buffer:
+		return false
+	default:
+		r.move(make([]byte, min(2*len(r.buf), r.lim.Buffer)))
+	}
+	for range noProgress {
+		n, err := r.src.Read(r.buf[r.end:])
+		r.end += n
+		if n == len(r.buf) && n < busyBuffer {
+			r.move(make([]byte, busyBuffer)) // it filled an empty buffer: the line is busy
+		}
+		if r.err = err; n > 0 || err != nil {
+			return true
+		}
+	}
+	r.err = io.ErrNoProgress
+	return true
+}
+
+// move copies the unfinished message to the start of buf.
+func (r *Reader) move(buf []byte) {
+	n := copy(buf, r.buf[r.message:r.end])
+	d := r.message
+	r.buf, r.end = buf, n
+	r.base += int64(d)
+	r.message, r.line, r.scan = 0, r.line-d, r.scan-d
+}
