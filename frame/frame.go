@@ -37,6 +37,8 @@ func (k Kind) String() string {
 // A frame prints (%v, %+v, %#v, slog) as its kind, name and size only: its
 // headers may hold secrets (AuthDetail of PJSIPShowAuths carries passwords in
 // clear text). Read them with Get, Values and All, or as bytes with Wire.
+//
+// The zero Frame is an empty one.
 type Frame struct {
 	wire string // the message as received, delimiter included
 
@@ -110,7 +112,7 @@ func (f *Frame) All() iter.Seq2[string, string] {
 }
 
 // Len returns the number of lines, repeated headers counted each.
-func (f *Frame) Len() int { return len(f.lines) - 1 }
+func (f *Frame) Len() int { return max(len(f.lines)-1, 0) }
 
 // Wire returns the message byte for byte as it was received, with its
 // delimiter. Blank lines that strayed before it are not part of it. Mind that

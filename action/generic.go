@@ -1,0 +1,61 @@
+package action
+
+import (
+	"slices"
+
+	"github.com/apn/ami/frame"
+	"github.com/apn/ami/strategy"
+)
+
+// Generic is an action of any name with any headers. Make it with New.
+type Generic struct {
+	name     string
+	fields   []frame.Field
+	strategy strategy.Strategy
+	odd      bool
+}
+
+// New returns the action called name with the headers given as name, value,
+// name, value, in that order; a name may occur many times. It completes with
+// its Response or, if that announces one, with the end of its list; use
+// Answered for anything else.
+//
+//	action.New("QueueAdd", "Queue", "support", "Interface", "PJSIP/2001")
+//
+// A name without a value is refused by Send, and so is what
+// frame.AppendAction refuses.
+func New(name string, headers ...string) Generic {
+	g := Generic{name: name, odd: len(headers)%2 != 0}
+	for h := range slices.Chunk(headers, 2) {
+		if len(h) == 2 {
+			g.fields = append(g.fields, frame.Field{Key: h[0], Value: h[1]})
+		}
+	}
+	return g
+}
+
+// With returns a copy of the action with one more header.
+func (g Generic) With(key, value string) Generic {
+	g.fields = append(slices.Clip(g.fields), frame.Field{Key: key, Value: value})
+	return g
+}
+
+// Answered returns a copy of the action that completes as s says.
+func (g Generic) Answered(s strategy.Strategy) Generic {
+	g.strategy = s
+	return g
+}
+
+// Name implements Action.
+func (g Generic) Name() string { return g.name }
+
+// AppendFields implements Action.
+func (g Generic) AppendFields(dst []frame.Field) ([]frame.Field, error) {
+	if g.odd {
+		return nil, &InvalidError{Action: g.name, Param: "headers", Reason: "end with a name that has no value"}
+	}
+	return append(dst, g.fields...), nil
+}
+
+// Strategy implements Action.
+func (g Generic) Strategy() strategy.Strategy { return g.strategy }

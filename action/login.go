@@ -1,0 +1,79 @@
+package action
+
+import (
+	"crypto/md5" // Asterisk's challenge knows nothing else
+	"encoding/hex"
+
+	"github.com/apn/ami/frame"
+	"github.com/apn/ami/strategy"
+)
+
+// Login authenticates a session (main/manager.c:action_login). The client sends
+// it by itself. A refusal comes after a second, and Asterisk closes the
+// session.
+type Login struct {
+	Username string
+	// Secret goes over the wire in clear text. Leave it empty if Key is set.
+	Secret Secret
+	// Key answers a Challenge instead; see ChallengeKey.
+	Key string
+	// Events is the initial event mask: "on", "off" or a list of classes such
+	// as "call,agent". Empty means all.
+	Events string
+}
+
+// Name implements Action.
+func (Login) Name() string { return "Login" }
+
+// AppendFields implements Action.
+func (a Login) AppendFields(dst []frame.Field) ([]frame.Field, error) {
+	f := fields{action: "Login", dst: dst}
+	f.required("Username", a.Username)
+	if a.Key != "" {
+		f.add("AuthType", "MD5")
+		f.add("Key", a.Key)
+	} else {
+		f.required("Secret", a.Secret.Reveal())
+	}
+	f.optional("Events", a.Events)
+	return f.done()
+}
+
+// Strategy implements Action.
+func (Login) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strategy.Single} }
+
+// Challenge asks for the number that an MD5 login answers
+// (main/manager.c:action_challenge).
+type Challenge struct{}
+
+// Name implements Action.
+func (Challenge) Name() string { return "Challenge" }
+
+// AppendFields implements Action.
+func (Challenge) AppendFields(dst []frame.Field) ([]frame.Field, error) {
+	return append(dst, frame.Field{Key: "AuthType", Value: "MD5"}), nil
+}
+
+// Strategy implements Action.
+func (Challenge) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strategy.Single} }
+
+// ChallengeKey returns the Key of a Login that answers challenge: the MD5 sum
+// of challenge and secret in lower-case hexadecimal digits
+// (main/manager.c:authenticate).
+func ChallengeKey(challenge string, secret Secret) string {
+	sum := md5.Sum([]byte(challenge + secret.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Logoff ends the session. Asterisk answers Goodbye, closes the connection and
+// answers nothing that was sent behind it. The client sends it in Shutdown.
+type Logoff struct{}
+
+// Name implements Action.
+func (Logoff) Name() string { return "Logoff" }
+
+// AppendFields implements Action.
+func (Logoff) AppendFields(dst []frame.Field) ([]frame.Field, error) { return dst, nil }
+
+// Strategy implements Action.
+func (Logoff) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strategy.Single} }

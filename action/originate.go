@@ -1,0 +1,127 @@
+package action
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apn/ami/frame"
+	"github.com/apn/ami/strategy"
+)
+
+// Originate places a call: it dials Channel and, when that answers, connects it
+// to Exten in Context at Priority or to Application
+// (main/manager.c:action_originate). Privilege originate; applications and
+// functions that reach the system need system as well.
+//
+// With Async the answer is complete with the OriginateResponse event, so that
+// Send returns how the call went; it needs events of the class call. Its Reason
+// is 0 failure, 1 hangup, 3 no answer, 4 answered, 5 busy, 8 congestion
+// (main/pbx.c:pbx_dial_reason). Without Async, Asterisk answers when the call is
+// answered or failed, and nothing else on the same session until then.
+type Originate struct {
+	Channel string // technology/data, as for Dial
+
+	Context  string // together with Exten and Priority
+	Exten    string
+	Priority string // a number or a label
+
+	Application string // instead of them
+	Data        string // its arguments
+
+	// Timeout is how long the phone may ring, in whole milliseconds.
+	// 0 means Asterisk's default of 30 s.
+	Timeout time.Duration
+
+	CallerID   string // "Name" <number>
+	Account    string
+	Codecs     string
+	EarlyMedia bool
+	Async      bool
+	Variables  []Variable // set on the new channel
+
+	ChannelID      string // unique id of the new channel, at most 149 bytes
+	OtherChannelID string // of the second half of a Local channel
+	PreDialGoSub   string // only without Async, and with Exten
+}
+
+// A Variable is a channel variable or a dialplan function that can be set.
+type Variable struct {
+	Name  string
+	Value string
+}
+
+const defaultRing = 30 * time.Second
+
+// Name implements Action.
+func (Originate) Name() string { return "Originate" }
+
+// AppendFields implements Action.
+func (a Originate) AppendFields(dst []frame.Field) ([]frame.Field, error) {
+	f := fields{action: "Originate", dst: dst}
+	f.required("Channel", a.Channel)
+	if a.Application == "" && a.Exten == "" {
+		f.invalid("Exten", "or Application is required")
+	}
+	if a.Exten != "" && (a.Context == "" || a.Priority == "") {
+		f.invalid("Exten", "needs Context and Priority")
+	}
+	f.optional("Context", a.Context)
+	f.optional("Exten", a.Exten)
+	f.optional("Priority", a.Priority)
+	f.optional("Application", a.Application)
+	f.optional("Data", a.Data)
+	switch {
+	case a.Timeout < 0 || a.Timeout%time.Millisecond != 0:
+		f.invalid("Timeout", "must be whole milliseconds and not negative")
+	case a.Timeout > 0:
+		f.add("Timeout", strconv.FormatInt(a.Timeout.Milliseconds(), 10))
+	}
+	f.optional("CallerID", a.CallerID)
+	f.optional("Account", a.Account)
+	f.optional("Codecs", a.Codecs)
+	f.flag("EarlyMedia", a.EarlyMedia)
+	f.flag("Async", a.Async)
+	for _, v := range a.Variables {
+		if v.Name == "" || strings.ContainsAny(v.Name, "=,") {
+			f.invalid("Variable", "needs a name without = and comma")
+		}
+		f.add("Variable", v.Name+"="+escapeVariable(v.Value))
+	}
+	f.optional("ChannelId", a.ChannelID)
+	f.optional("OtherChannelId", a.OtherChannelID)
+	f.optional("PreDialGoSub", a.PreDialGoSub)
+	return f.done()
+}
+
+// Strategy implements Action.
+func (a Originate) Strategy() strategy.Strategy {
+	s := strategy.Strategy{Kind: strategy.Single, Blocking: true}
+	if a.Async {
+		s = strategy.AsyncBy("OriginateResponse")
+	}
+	ring := a.Timeout
+	if ring == 0 {
+		ring = defaultRing
+	}
+	s.Timeout = ring + answerMargin
+	return s
+}
+
+// escapeVariable protects a value from the splitting at commas that Asterisk
+// does to each Variable header (main/manager.c:man_do_variable_value): it would
+// set a second variable from "1,B=2".
+func escapeVariable(value string) string {
+	const special = `\",()[]`
+	if !strings.ContainsAny(value, special) {
+		return value
+	}
+	var b strings.Builder
+	for i := range len(value) {
+		if strings.IndexByte(special, value[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(value[i])
+	}
+	return b.String()
+}

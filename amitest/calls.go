@@ -1,0 +1,3 @@
+package amitest
+import "context"
+func (srv *Server) LiveCalls(ctx context.Context, perSecond float64) {}

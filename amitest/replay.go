@@ -1,0 +1,3 @@
+package amitest
+type replay struct{}
+func (r *replay) play(s *Session) {}

@@ -1,0 +1,81 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// An Out is one encoded action on its way to the socket. Exactly one of two
+// things happens to it: the writer takes it, after which its bytes may have
+// reached the peer, or somebody revokes it, after which no byte of it ever
+// leaves. That is what makes "was it sent?" exact.
+//
+// The bytes must not change once the Out is enqueued.
+type Out struct {
+	Bytes []byte
+	state atomic.Uint32
+}
+
+const (
+	waiting uint32 = iota
+	taken
+	revoked
+)
+
+// Revoke takes the action back. It reports true if no byte of it has been or
+// will be written, false if the writer was first.
+func (o *Out) Revoke() bool {
+	return o.state.CompareAndSwap(waiting, revoked) || o.state.Load() == revoked
+}
+
+// take is the writer's claim.
+func (o *Out) take() bool { return o.state.CompareAndSwap(waiting, taken) }
+
+// Enqueue queues the action and does not wait: without room it returns ErrFull.
+// After the Conn has ended it may still succeed: the action is then never
+// written, and whoever ended the session must fail it.
+func (c *Conn) Enqueue(o *Out) error {
+	n := int64(len(o.Bytes))
+	for {
+		queued := c.queued.Load()
+		if queued+n > c.cfg.QueueBytes {
+			return ErrFull
+		}
+		if c.queued.CompareAndSwap(queued, queued+n) {
+			break
+		}
+	}
+	select {
+	case c.outbound <- o:
+		return nil
+	default:
+		c.queued.Add(-n)
+		return ErrFull
+	}
+}
+
+// EnqueueWait is Enqueue that waits for room until ctx ends, and then returns
+// its cause, or until the Conn ends, and then returns what ended it.
+func (c *Conn) EnqueueWait(ctx context.Context, o *Out) error {
+	for {
+		if err := c.Enqueue(o); !errors.Is(err, ErrFull) {
+			c.signalRoom() // there may be room for the next one who waits
+			return err
+		}
+		select {
+		case <-c.room:
+		case <-c.done:
+			return c.err
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (c *Conn) signalRoom() {
+	select {
+	case c.room <- struct{}{}:
+	default: // somebody has been told already
+	}
+}

@@ -1,0 +1,3 @@
+// Package event has the values that subscriptions deliver: what Asterisk
+// broadcasts, and the gaps in it.
+package event

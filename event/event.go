@@ -1,0 +1,89 @@
+package event
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/apn/ami/frame"
+)
+
+// An Event is one message that Asterisk sent of its own accord, or a Gap. It is
+// an immutable value: keep it, copy it, hand it to other goroutines.
+type Event struct {
+	// Node is the key of the Asterisk server that sent it.
+	Node string
+
+	// Seq numbers what was received from the node, from 1, gaps included and
+	// across reconnects. Every subscription sees the same number for the same
+	// event; numbers missing in between were filtered out or dropped.
+	Seq uint64
+
+	// Time is when the bytes were read from the socket. Events that came with
+	// one read share it. Asterisk's own clock is in the Timestamp header if
+	// manager.conf has timestampevents = yes.
+	Time time.Time
+
+	// Lost is the number of events dropped on this subscription between the
+	// event delivered before and this one, because it did not keep up.
+	Lost uint64
+
+	// Frame is the message as received, never nil. That of a gap is empty.
+	Frame *frame.Frame
+
+	gap *Gap
+}
+
+// Name returns the event's name in Asterisk's spelling ("Hangup"), "" for a
+// gap.
+func (e Event) Name() string { return e.Frame.Name() }
+
+// Get returns the value of the first header named key, whatever the case, ""
+// if there is none.
+func (e Event) Get(key string) string { return e.Frame.Get(key) }
+
+// Gap returns the gap that the event tells of, and whether it is one.
+func (e Event) Gap() (Gap, bool) {
+	if e.gap == nil {
+		return Gap{}, false
+	}
+	return *e.gap, true
+}
+
+// String returns node, number and name and no header's value.
+func (e Event) String() string {
+	if e.gap != nil {
+		return fmt.Sprintf("%s #%d %s", e.Node, e.Seq, e.gap)
+	}
+	return fmt.Sprintf("%s #%d %s", e.Node, e.Seq, e.Name())
+}
+
+// A Gap tells in band that the node was away: between the event before it and
+// the one behind it Asterisk may have sent others that nobody received. State
+// that was built from events should be read afresh.
+type Gap struct {
+	From, To uint64        // epochs: the session that ended and the one that is up now
+	Down     time.Duration // from the end of the one to the login of the other
+	Reason   error         // what ended the session; never nil
+}
+
+// String returns the gap in a few words.
+func (g Gap) String() string {
+	return fmt.Sprintf("gap of %v between sessions %d and %d: %v", g.Down, g.From, g.To, g.Reason)
+}
+
+// OfGap returns the event that tells of g.
+func OfGap(node string, seq uint64, at time.Time, g Gap) Event {
+	return Event{Node: node, Seq: seq, Time: at, Frame: &empty, gap: &g}
+}
+
+var empty frame.Frame
+
+// MergeGaps returns the one gap that stands for both: a comes before b and what
+// was between them is lost.
+func MergeGaps(a, b Event) Event {
+	g := *b.gap
+	g.From, g.Down = a.gap.From, a.gap.Down+b.gap.Down
+	b.gap = &g
+	b.Lost += a.Lost
+	return b
+}
