@@ -2,6 +2,11 @@ module github.com/apn/ami
 
 go 1.26.0
 
-require github.com/stretchr/testify v1.12.1
+require (
+	github.com/cenkalti/backoff/v4 v4.3.0
+	github.com/sony/gobreaker/v2 v2.4.0
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
 
 require go.yaml.in/yaml/v3 v3.0.5 // indirect

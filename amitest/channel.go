@@ -33,6 +33,9 @@ func newPBX(srv *Server) *pbx {
 func (p *pbx) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, c := range p.channels {
+		close(c.gone)
+	}
 	p.channels, p.globals, p.queues, p.processed = nil, make(map[string]string), newQueues(), 0
 }
 
@@ -49,7 +52,7 @@ type channel struct {
 	bridge                   string
 	created                  time.Time
 	vars                     map[string]string
-	gone                     chan struct{} // closed by hangup
+	gone                     chan struct{} // closed when it hangs up
 }
 
 // The channel states of ast_channel_state.

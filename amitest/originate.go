@@ -1,6 +1,7 @@
 package amitest
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -37,21 +38,20 @@ type Dial struct {
 // "congestion", "hangup", and "nosuch" for one that cannot be made. Any other
 // answers after 20 ms.
 func DefaultDial(channel string) Dial {
-	d := Dial{Reason: ReasonAnswered, After: 20 * time.Millisecond}
-	for word, reason := range map[string]Reason{
-		"busy": ReasonBusy, "congestion": ReasonCongestion, "hangup": ReasonHangup,
-	} {
-		if strings.Contains(channel, word) {
-			d.Reason = reason
-		}
+	const soon = 20 * time.Millisecond
+	switch has := func(word string) bool { return strings.Contains(channel, word) }; {
+	case has("busy"):
+		return Dial{Reason: ReasonBusy, After: soon}
+	case has("congestion"):
+		return Dial{Reason: ReasonCongestion, After: soon}
+	case has("hangup"):
+		return Dial{Reason: ReasonHangup, After: soon}
+	case has("noanswer"):
+		return Dial{Reason: ReasonNoAnswer}
+	case has("nosuch"):
+		return Dial{Reason: ReasonFailure}
 	}
-	switch {
-	case strings.Contains(channel, "noanswer"):
-		d = Dial{Reason: ReasonNoAnswer, After: time.Hour}
-	case strings.Contains(channel, "nosuch"):
-		d = Dial{Reason: ReasonFailure}
-	}
-	return d
+	return Dial{Reason: ReasonAnswered, After: soon}
 }
 
 // technologies that the fake can make a channel of.
@@ -168,11 +168,9 @@ func (p *pbx) dial(srv *Server, o origination) (channel, Dial) {
 		d.Reason, d.After = ReasonNoAnswer, o.timeout
 	}
 	ch := p.add(o.channel)
-	select {
-	case <-ch.gone:
+	if !ch.lives(srv.ctx, d.After) {
 		d.Reason = ReasonHangup
 		return ch, d
-	case <-after(srv, d.After):
 	}
 	switch d.Reason {
 	case ReasonAnswered:
@@ -206,24 +204,25 @@ func (p *pbx) talk(srv *Server, o origination, ch channel, d Dial) {
 	app, data := o.app, o.data
 	if app == "" {
 		app, data = "Wait", "10"
-		_, _ = p.change(ch.name, func(c *channel) { c.context, c.exten, c.priority = o.context, o.exten, o.priority })
+		p.change(ch.name, func(c *channel) { c.context, c.exten, c.priority = o.context, o.exten, o.priority })
 	}
 	p.newExten(ch.name, app, data)
-	select {
-	case <-ch.gone:
-	case <-after(srv, d.Talk):
+	if ch.lives(srv.ctx, d.Talk) {
 		p.hangup(ch.name, 16)
 	}
 }
 
-// after is closed after d, or with the server.
-func after(srv *Server, d time.Duration) <-chan struct{} {
-	done := make(chan struct{})
-	srv.wg.Go(func() {
-		defer close(done)
-		sleep(srv.ctx, d)
-	})
-	return done
+// lives waits and tells whether the channel was not hung up meanwhile.
+func (c channel) lives(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.gone:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // originateResponse goes to every session that reads calls (fast_originate).

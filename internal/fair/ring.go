@@ -1,0 +1,104 @@
+// Package fair takes the events of many nodes to one place so that none of them
+// starves the others.
+package fair
+
+import "github.com/apn/ami/event"
+
+const (
+	ringFirst = 16      // capacity of a ring that was just needed
+	ringKept  = 1 << 10 // capacity that an empty ring keeps
+)
+
+// A Ring is a queue of events that grows on demand up to its limit and then
+// drops the oldest. What it drops it adds to the Lost of the event behind, so
+// that the loss is told exactly where it happened. A gap is never dropped: two
+// of them without an event between become one.
+//
+// A Ring is not safe for concurrent use.
+type Ring struct {
+	buf     []event.Event
+	head, n int
+	limit   int
+}
+
+// NewRing returns a ring for at most limit events, 2 at least.
+func NewRing(limit int) Ring { return Ring{limit: max(limit, 2)} }
+
+// Len returns the number of events in the ring.
+func (r *Ring) Len() int { return r.n }
+
+// Full reports whether the next Push drops an event.
+func (r *Ring) Full() bool { return r.n >= r.limit }
+
+// Push appends e and returns how many events it dropped for that.
+func (r *Ring) Push(e event.Event) (dropped uint64) {
+	for r.n >= r.limit {
+		dropped += r.dropOldest(&e)
+	}
+	if r.n == len(r.buf) {
+		r.grow()
+	}
+	*r.at(r.n) = e
+	r.n++
+	return dropped
+}
+
+// Pop moves up to len(dst) of the oldest events to dst and returns how many.
+func (r *Ring) Pop(dst []event.Event) int {
+	n := min(len(dst), r.n)
+	for i := range n {
+		slot := r.at(i)
+		dst[i] = *slot
+		*slot = event.Event{} // do not pin the frame
+	}
+	r.head = (r.head + n) & (max(len(r.buf), 1) - 1)
+	r.n -= n
+	if r.n == 0 && len(r.buf) > ringKept {
+		r.buf, r.head = nil, 0
+	}
+	return n
+}
+
+// dropOldest drops the oldest event that is not a gap. next is the one that is
+// about to be pushed.
+func (r *Ring) dropOldest(next *event.Event) uint64 {
+	after := func(i int) *event.Event {
+		if i+1 < r.n {
+			return r.at(i + 1)
+		}
+		return next
+	}
+	first := r.at(0)
+	if _, gap := first.Gap(); !gap {
+		after(0).Lost += first.Lost + 1
+		r.advance()
+		return 1
+	}
+	second := r.at(1) // the limit is 2 at least
+	if _, gap := second.Gap(); gap {
+		*second = event.MergeGaps(*first, *second)
+		r.advance()
+		return 0
+	}
+	after(1).Lost += second.Lost + 1
+	*second = *first
+	r.advance()
+	return 1
+}
+
+func (r *Ring) advance() {
+	*r.at(0) = event.Event{}
+	r.head = (r.head + 1) & (len(r.buf) - 1)
+	r.n--
+}
+
+// at returns the i-th oldest slot. Capacities are powers of two.
+func (r *Ring) at(i int) *event.Event { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
+
+func (r *Ring) grow() {
+	buf := make([]event.Event, max(2*len(r.buf), ringFirst))
+	for i := range r.n {
+		buf[i] = *r.at(i)
+	}
+	r.buf, r.head = buf, 0
+}
