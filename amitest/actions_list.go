@@ -69,7 +69,12 @@ func showDialPlan(c *Call) {
 		c.Error("Did not find context " + context)
 		return
 	}
-	hints := [][2]string{{"1001", "Custom:agent1001"}, {"1002", "Custom:agent1002"}, {"9999", "Local/100@default"}}
+	hints := [][2]string{
+		{"1001", "Custom:agent1001,CustomPresence:agent1001"},
+		{"1002", "Custom:agent1002"},
+		{"1003", "Custom:agent1003"},
+		{"9999", "Local/100@default"},
+	}
 	for _, h := range hints {
 		c.Event("ListDialplan", fieldsOf("Context", "hints", "Extension", h[0], "Priority", "hint",
 			"Application", h[1], "Registrar", "pbx_config")...)

@@ -67,6 +67,6 @@ func floodFields(seq int, more []frame.Field) []frame.Field {
 		F("Uniqueid", "pbx1-1795419831.134"),
 		F("Linkedid", "pbx1-1795419831.134"),
 		F("Variable", "FLOOD"),
-		F("Value", "abcdefghijklmnopqrstuvwxyz"),
+		F("Value", "the quick brown fox jumps over the lazy dog and home"),
 	}, more...)
 }

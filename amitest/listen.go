@@ -119,8 +119,8 @@ func (srv *Server) leave(s *Session) {
 }
 
 // listen opens the TCP listener and serves it.
-func (srv *Server) listen() error {
-	l, err := net.Listen("tcp", srv.addr)
+func (srv *Server) listen(addr string) error {
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (srv *Server) listen() error {
 	if srv.closed {
 		return l.Close()
 	}
-	srv.listener, srv.addr = l, l.Addr().String()
+	srv.listener = l
 	srv.wg.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -172,7 +172,7 @@ func (srv *Server) goUp() error {
 	srv.down = false
 	srv.mu.Unlock()
 	if srv.cfg.tcp {
-		return srv.listen()
+		return srv.listen(srv.addr)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func newConfig(opts []Option) config {
 	if c.users == nil {
 		c.users = []User{{Name: "admin", Secret: "secret"}}
 	}
-	if c.banner == "" {
+	if c.banner == "" && c.replay == nil {
 		c.banner = "Asterisk Call Manager/" + c.amiVersion
 	}
 	return c

@@ -1,6 +1,7 @@
 package amitest_test
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -34,6 +35,10 @@ func TestRecordedConversations(t *testing.T) {
 		"3-dbgettree":                    putTree,
 		"3-waitevent":                    nil,
 		"3-events-action":                nil,
+		"3-showdialplan-one":             nil,
+		"4-originate-async-eventsoff":    nil,
+		"4-originate-bad-exten":          nil,
+		"4-originate-sync-blocks-ping":   nil,
 		"4-logoff-pipelined":             nil,
 		"4-userevent":                    nil,
 		"5-errors":                       nil,
@@ -47,6 +52,7 @@ func TestRecordedConversations(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				opts := []amitest.Option{
 					amitest.WithUser(bench), amitest.WithUser(limited), amitest.WithUser(single),
+					amitest.WithDial(recordedDial),
 					amitest.WithTimestamps(), amitest.WithSystemName("node1"), amitest.WithSecurityEvents(),
 				}
 				if name == "9-v18-db" {
@@ -76,4 +82,12 @@ func putTree(t *testing.T, srv *amitest.Server) {
 	put("k1", "value: with colon")(t, srv)
 	put("k2", "")(t, srv)
 	put("sub/k3", "日本語")(t, srv)
+}
+
+// recordedDial is the dial plan of the recordings, as far as they need it.
+func recordedDial(channel string) amitest.Dial {
+	if strings.Contains(channel, "/105@") {
+		return amitest.Dial{Reason: amitest.ReasonNoAnswer}
+	}
+	return amitest.DefaultDial(channel)
 }

@@ -13,11 +13,9 @@ func (srv *Server) Shutdown(restart bool) {
 	if restart {
 		again = "True"
 	}
-	srv.Broadcast("Shutdown", ClassSystem, F("Shutdown", "Cleanly"), F("Restart", again))
-	srv.mu.Lock()
-	srv.stopping = true
-	srv.mu.Unlock()
+	srv.SetStopping(true)
 	srv.goDown()
+	srv.Broadcast("Shutdown", ClassSystem, F("Shutdown", "Cleanly"), F("Restart", again))
 	for _, s := range srv.Sessions() {
 		s.cancel() // sends what is queued, then ends
 	}
@@ -77,6 +75,14 @@ func (srv *Server) fullyBooted() {
 	srv.mu.Unlock()
 	srv.Broadcast("FullyBooted", ClassSystem,
 		F("Status", "Fully Booted"), F("Uptime", "0"), F("LastReload", "0"))
+}
+
+// SetStopping makes the server answer every action, even Ping, with "Asterisk
+// is shutting down", as one does that waits for its calls to end; or ends that.
+func (srv *Server) SetStopping(on bool) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.stopping = on
 }
 
 func (srv *Server) isStopping() bool {

@@ -66,10 +66,10 @@ func NewServer(opts ...Option) *Server {
 	}
 	srv.addr = srv.name + ":5038"
 	if cfg.tcp {
-		srv.addr = "127.0.0.1:0"
-		if err := srv.listen(); err != nil {
+		if err := srv.listen("127.0.0.1:0"); err != nil {
 			panic("amitest: " + err.Error()) // as httptest does
 		}
+		srv.addr = srv.listener.Addr().String()
 	}
 	if cfg.callRate > 0 {
 		srv.wg.Go(func() { srv.LiveCalls(srv.ctx, cfg.callRate) })

@@ -78,11 +78,15 @@ func (s *Session) serve() {
 	}
 	s.srv.wg.Go(s.readLoop)
 	defer close(s.readReq)
-	if !sleep(s.ctx, f.BannerDelay) || s.write([]byte(s.srv.cfg.banner+"\r\n")) != nil {
+	if !sleep(s.ctx, f.BannerDelay) {
 		return
 	}
-	if s.srv.cfg.replay != nil {
-		s.srv.cfg.replay.play(s)
+	cfg := &s.srv.cfg
+	if cfg.banner != "" && s.write([]byte(cfg.banner+"\r\n")) != nil {
+		return
+	}
+	if cfg.replay != nil {
+		cfg.replay.play(s)
 	} else {
 		s.run()
 	}
@@ -118,7 +122,7 @@ func (s *Session) run() {
 // when there was no login in time.
 func (s *Session) fill(wake <-chan struct{}, late <-chan time.Time) error {
 	var authTimeout <-chan time.Time
-	if s.user.Load() == nil {
+	if s.user.Load() == nil && s.srv.cfg.replay == nil {
 		t := time.NewTimer(s.srv.cfg.authTimeout - time.Since(s.started))
 		defer t.Stop()
 		authTimeout = t.C
@@ -180,11 +184,10 @@ func (s *Session) execute(r *request) bool {
 	if f.SilentAfterAction > 0 && s.actions >= f.SilentAfterAction {
 		s.mute(true)
 	}
-	if !sleep(s.ctx, f.AnswerDelay) {
-		return false
+	if sleep(s.ctx, f.AnswerDelay) {
+		s.process(c)
 	}
-	s.process(c)
-	return !c.closing.Load() && s.ctx.Err() == nil
+	return !c.closing.Load()
 }
 
 // process is process_message of main/manager.c, with the parse errors of
@@ -227,10 +230,11 @@ func (s *Session) process(c *Call) {
 	}
 }
 
-// kill ends the session at once; what it writes is cut.
+// kill ends the session at once; what it writes is cut. The connection goes
+// first, or the session would still flush its events.
 func (s *Session) kill() {
-	s.cancel()
 	_ = s.raw.Close()
+	s.cancel()
 }
 
 // Kick closes the session without a word, as "manager kick session" does.
@@ -239,8 +243,8 @@ func (s *Session) Kick() { s.kill() }
 
 // Reset ends the connection as a TCP reset does: the client gets ECONNRESET.
 func (s *Session) Reset() {
-	s.cancel()
 	reset(s.raw)
+	s.cancel()
 }
 
 // CloseMidFrame sends the first half of an event and closes.

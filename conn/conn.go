@@ -66,7 +66,10 @@ type Conn struct {
 	// room passes it on. Never closed, as above.
 	room chan struct{}
 
-	lastRead atomic.Int64 // UnixNano of the last bytes read
+	// Time of the last bytes read, since made: that keeps the monotonic clock,
+	// and setting the wall clock looks like no silence.
+	made     time.Time
+	lastRead atomic.Int64
 
 	end     sync.Once
 	err     error         // written by end, read after done
@@ -83,9 +86,9 @@ func New(socket net.Conn, cfg Config) *Conn {
 		outbound: make(chan *Out, cfg.QueueEntries),
 		room:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
+		made:     time.Now(),
 	}
 	c.reader = frame.NewReader((*source)(c), cfg.Limits)
-	c.lastRead.Store(time.Now().UnixNano())
 	return c
 }
 
@@ -145,7 +148,7 @@ func (c *Conn) Wait() { c.running.Wait() }
 func (c *Conn) Depth() (entries int, bytes int64) { return len(c.outbound), c.queued.Load() }
 
 // LastRead returns when bytes came last.
-func (c *Conn) LastRead() time.Time { return time.Unix(0, c.lastRead.Load()) }
+func (c *Conn) LastRead() time.Time { return c.made.Add(time.Duration(c.lastRead.Load())) }
 
 // read is the reader goroutine.
 func (c *Conn) read() {
@@ -173,7 +176,7 @@ func (s *source) Read(p []byte) (int, error) {
 	s.cfg.OnQuiet()
 	n, err := s.net.Read(p)
 	if n > 0 {
-		s.lastRead.Store(time.Now().UnixNano())
+		s.lastRead.Store(int64(time.Since(s.made)))
 	}
 	return n, err
 }

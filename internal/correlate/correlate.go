@@ -46,9 +46,10 @@ type Table struct {
 
 	mu      sync.Mutex
 	pending map[uint64]*Pending
-	lists   []*Pending // those counted by open
-	bare    []*Pending // strategy.Bare, in the order of sending
-	ended   uint64     // the highest epoch that has ended
+	lists   []*Pending    // those counted by open
+	bare    []*Pending    // strategy.Bare, in the order of sending
+	ended   uint64        // the highest epoch that has ended
+	idle    chan struct{} // closed when nothing is pending any more; nil if nobody waits
 }
 
 // NewTable returns the table of a node. limit bounds the pending actions.
@@ -93,6 +94,26 @@ func (t *Table) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.pending)
+}
+
+// Idle returns a channel that is closed as soon as nothing is pending.
+func (t *Table) Idle() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.idle == nil {
+		t.idle = make(chan struct{})
+	}
+	idle := t.idle
+	t.tellIdle()
+	return idle
+}
+
+// tellIdle closes idle if that is due. The caller holds mu.
+func (t *Table) tellIdle() {
+	if t.idle != nil && len(t.pending) == 0 {
+		close(t.idle)
+		t.idle = nil
+	}
 }
 
 // Offer gives a frame to the action that it answers.
@@ -261,6 +282,7 @@ func (t *Table) orphan(id string, event bool, f *frame.Frame) Fate {
 // remove takes p out of everything. The caller holds mu.
 func (t *Table) remove(p *Pending) {
 	delete(t.pending, p.sequence)
+	t.tellIdle()
 	if p.open {
 		p.open = false
 		t.lists = without(t.lists, p)

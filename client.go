@@ -1,0 +1,304 @@
+package ami
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/apn/ami/action"
+	"github.com/apn/ami/event"
+	"github.com/apn/ami/internal/correlate"
+	"github.com/apn/ami/internal/fair"
+)
+
+// A Client holds the connection to one Asterisk server: it logs in, keeps the
+// session alive, and makes the next one when it dies. All of its methods may be
+// called from any goroutine.
+//
+// It runs three goroutines while it is up (supervisor, reader, writer), one
+// while it waits for the next attempt, and one more that dispatches events.
+// Close and Shutdown wait for all of them.
+type Client struct {
+	// Immutable.
+	node       Node
+	host, port string
+	cfg        config
+	log        *slog.Logger
+	table      *correlate.Table
+	hub        *hub
+	queue      *fair.Queue
+	state      *stateBox
+
+	// Supervisor → everybody: the session that is up, nil if none is.
+	session atomic.Pointer[session]
+	// Set by Shutdown: no more actions are taken.
+	draining atomic.Bool
+	count    counters
+
+	// Reader → supervisor: what is worth a log record. Never waited for.
+	faults chan fault
+
+	// Owned by the supervisor goroutine; sequence by the reader while there is
+	// one, which is started and waited for by the supervisor.
+	epoch    uint64
+	sequence uint64
+	lookup   *lookup
+
+	events  sync.Once
+	eventsS *Subscription
+
+	mu      sync.Mutex
+	phase   phase
+	cancel  context.CancelCauseFunc // of Run; nil before
+	done    chan struct{}           // closed when Run has returned, or will never be called
+	first   chan struct{}           // closed after the first attempt
+	verdict error                   // of the first attempt
+	grace   <-chan struct{}         // set by Shutdown: until then consumers may take what is buffered
+}
+
+type phase uint8
+
+const (
+	fresh phase = iota
+	running
+	over
+)
+
+// New checks node and options and returns a Client that does nothing yet: no
+// I/O, no goroutine. The error is a *ConfigError. Call Run, and subscribe before
+// that to see the first event.
+func New(n Node, opts ...Option) (*Client, error) {
+	cfg, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	host, port, err := n.check(cfg.literal)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		node: n, host: host, port: port,
+		log:    cfg.logger.With("server_key", n.Key),
+		table:  correlate.NewTable(n.Key, correlate.NewInstance(), cfg.pendingLimit),
+		state:  newStateBox(n.Key),
+		faults: make(chan fault, faultsKept),
+		done:   make(chan struct{}),
+		first:  make(chan struct{}),
+	}
+	if _, err := netip.ParseAddr(host); err != nil && (cfg.dial == nil || cfg.resolver != nil) {
+		c.lookup = &lookup{resolver: cfg.resolver}
+		if cfg.resolver == nil {
+			c.lookup.resolver = net.DefaultResolver
+		}
+	}
+	if cfg.dial == nil {
+		cfg.dial = new(net.Dialer).DialContext
+	}
+	c.cfg = cfg
+	c.hub = newHub(c.log, cfg.dropSummary)
+	c.queue = c.hub.dispatcher.NewQueue(cfg.eventQueue)
+	return c, nil
+}
+
+// Dial is New, Run in the background, and waiting for the first login, all
+// within ctx, which bounds this call only. If the first attempt fails Dial
+// returns its error, a *ConnError, and leaves nothing behind; to wait for a
+// server that is not up yet use New, Run and Ready. Close or Shutdown ends what
+// Dial has started.
+func Dial(ctx context.Context, n Node, opts ...Option) (*Client, error) {
+	c, err := New(n, opts...)
+	if err != nil {
+		return nil, err
+	}
+	// Run owns its context from here on: Close ends it and waits.
+	go func() { _ = c.Run(context.WithoutCancel(ctx)) }() // it returns nil: it runs once
+	select {
+	case <-c.first:
+		err = c.verdict
+	case <-ctx.Done():
+		err = &NotReadyError{Node: n.Key, State: c.State(), Err: context.Cause(ctx)}
+	}
+	if err != nil {
+		_ = c.Close() // always nil
+		return nil, err
+	}
+	return c, nil
+}
+
+// Run keeps the node connected until ctx ends or the client is closed, and
+// returns nil then: a clean end is no error, so that it fits an errgroup. It
+// returns ErrClosed if the client runs already or has ended. When Run has
+// returned, every goroutine of the client has ended and every pending action
+// has failed.
+func (c *Client) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c.mu.Lock()
+	if c.phase != fresh {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.phase, c.cancel = running, cancel
+	c.mu.Unlock()
+
+	c.hub.start()
+	c.supervise(ctx)
+	c.finish()
+	return nil
+}
+
+// finish ends what outlives sessions.
+func (c *Client) finish() {
+	c.mu.Lock()
+	c.phase = over
+	grace := c.grace
+	c.mu.Unlock()
+	c.draining.Store(true)
+	c.hub.stop(grace)
+	c.state.finish()
+	close(c.done)
+}
+
+// Ready waits until the node is logged in. It returns a *NotReadyError with the
+// last failure when ctx ends first, or with ErrClosed when the client does.
+func (c *Client) Ready(ctx context.Context) error {
+	var last error
+	for {
+		now, changed, over := c.state.get()
+		if now.To == Ready && c.session.Load() != nil {
+			return nil
+		}
+		if now.Reason != nil {
+			last = now.Reason
+		}
+		if over {
+			return &NotReadyError{Node: c.node.Key, State: now.To, Err: ErrClosed}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if last == nil {
+				last = context.Cause(ctx)
+			}
+			return &NotReadyError{Node: c.node.Key, State: c.State(), Err: last}
+		}
+	}
+}
+
+// Node returns the node without its secret.
+func (c *Client) Node() Node {
+	n := c.node
+	n.Secret = Secret{}
+	return n
+}
+
+// State returns the current state.
+func (c *Client) State() State {
+	now, _, _ := c.state.get()
+	return now.To
+}
+
+// StateChanges yields every change of state from the call of StateChanges on,
+// until ctx or the client ends. A watcher that is more than 64 changes behind
+// loses the oldest and is told how many.
+func (c *Client) StateChanges(ctx context.Context) iter.Seq[StateChange] {
+	return c.state.watch(ctx, c.state.number())
+}
+
+// Events returns the channel of a subscription to all events with default
+// settings, made at the first call. What happened before that is not in it.
+func (c *Client) Events() <-chan event.Event {
+	c.events.Do(func() { c.eventsS = c.Subscribe() })
+	return c.eventsS.C()
+}
+
+// Subscribe makes a subscription to all events, or to those that the options
+// let through. It may be called before Run and is closed with the client.
+func (c *Client) Subscribe(opts ...SubOption) *Subscription {
+	s := newSubscription(c.hub, opts)
+	c.hub.add(s)
+	return s
+}
+
+// Shutdown ends the client gracefully: it takes no more actions, waits for the
+// answers to those that are pending, logs off, lets the receivers of
+// subscriptions take what is buffered, and closes, all until ctx ends. It
+// returns the cause of ctx if that cut the answers short; everything has ended
+// in any case. It may be called together with Close and again.
+func (c *Client) Shutdown(ctx context.Context) error {
+	c.draining.Store(true)
+	err := c.drain(ctx)
+	if s := c.session.Load(); s != nil && err == nil {
+		c.logoff(ctx, s)
+	}
+	c.mu.Lock()
+	c.grace = ctx.Done()
+	c.mu.Unlock()
+	_ = c.Close() // always nil
+	return err
+}
+
+// logoff says good-bye. Its failure changes nothing: the session ends anyway.
+func (c *Client) logoff(ctx context.Context, s *session) {
+	a := action.Logoff{}
+	p := c.table.New(s.epoch, a.Strategy())
+	out, err := encode(a, p.ID, false)
+	if p.Bytes = out; err != nil || c.table.Add(p) != nil {
+		return
+	}
+	defer c.table.Abandon(p, ErrClosed)
+	if s.conn.EnqueueWait(ctx, &p.Out) != nil {
+		return
+	}
+	select {
+	case <-p.Done():
+	case <-s.conn.Done():
+	case <-ctx.Done():
+	}
+}
+
+// drain waits until no action is pending.
+func (c *Client) drain(ctx context.Context) error {
+	for c.session.Load() != nil && c.table.Len() > 0 {
+		idle := c.table.Idle()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// Close ends the client at once: pending actions fail, subscriptions end. It
+// waits for every goroutine, may be called again, and returns nil. Do not call
+// it from a predicate of a subscription, which it waits for.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	switch c.phase {
+	case fresh:
+		c.phase = over
+		c.mu.Unlock()
+		c.finish()
+		return nil
+	case running:
+		c.cancel(ErrClosed)
+	}
+	c.mu.Unlock()
+	<-c.done
+	return nil
+}
+
+// notReady is why no action is taken now.
+func (c *Client) notReady() error {
+	now, _, over := c.state.get()
+	e := &NotReadyError{Node: c.node.Key, State: now.To, Err: now.Reason}
+	if over || c.draining.Load() {
+		e.Err = ErrClosed
+	}
+	return e
+}

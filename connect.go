@@ -1,0 +1,144 @@
+package ami
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/apn/ami/action"
+	"github.com/apn/ami/conn"
+	"github.com/apn/ami/frame"
+)
+
+// connect makes the next session, from lookup to login. On failure nothing of
+// it is left. The supervisor calls it.
+func (c *Client) connect(ctx context.Context) (*session, error) {
+	fail := func(op string, err error) error {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: op, Err: err}
+	}
+	dctx, cancel := context.WithTimeout(ctx, c.cfg.dialTimeout)
+	defer cancel()
+	deadline, _ := dctx.Deadline()
+
+	socket, op, err := c.dialNode(dctx)
+	if err != nil {
+		return nil, fail(op, err)
+	}
+	s := &session{client: c, epoch: c.epoch + 1}
+	s.conn = conn.New(socket, conn.Config{
+		Limits: c.cfg.limits, QueueEntries: c.cfg.queueEntries, QueueBytes: int64(c.cfg.queueBytes),
+		WriteTimeout: c.cfg.writeTimeout, Records: c.node.TLS != nil,
+		OnFrame: s.onFrame, OnMalformed: s.onMalformed, OnQuiet: s.flush,
+	})
+	// A blocked read knows no context: closing the socket ends it.
+	stop := context.AfterFunc(ctx, func() { s.conn.Close(context.Cause(ctx)) })
+	defer stop()
+
+	c.state.set(Connected, c.epoch, nil)
+	op, err = opBanner, s.conn.SetDeadline(deadline)
+	if err == nil {
+		s.banner, err = s.conn.Banner()
+	}
+	if err == nil {
+		c.state.set(Authenticating, c.epoch, nil)
+		op, err = opLogin, s.conn.SetDeadline(time.Now().Add(c.cfg.loginTimeout))
+	}
+	if err == nil {
+		err = c.login(s)
+	}
+	if err != nil {
+		s.conn.Close(err)
+		return nil, fail(op, err)
+	}
+	return s, nil
+}
+
+// dialNode returns a connected socket, TLS included.
+func (c *Client) dialNode(ctx context.Context) (socket net.Conn, op string, err error) {
+	addrs := []string{c.node.Addr}
+	if c.lookup != nil {
+		hosts, err := c.lookup.hosts(ctx, c.host)
+		if err != nil {
+			return nil, opResolve, err
+		}
+		addrs = addrs[:0]
+		for _, h := range hosts {
+			addrs = append(addrs, net.JoinHostPort(h, c.port))
+		}
+	}
+	for i, addr := range addrs {
+		// Each address gets its share of the time left: a dead first one must
+		// not take it all.
+		deadline, _ := ctx.Deadline()
+		share := time.Until(deadline) / time.Duration(len(addrs)-i)
+		actx, cancel := context.WithTimeout(ctx, share)
+		socket, err = c.cfg.dial(actx, "tcp", addr)
+		cancel()
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return nil, opDial, err
+	}
+	if c.node.TLS == nil {
+		return socket, "", nil
+	}
+	secure := tls.Client(socket, c.node.TLS)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = socket.Close() // the handshake's error is the one to tell
+		return nil, opTLS, err
+	}
+	return secure, "", nil
+}
+
+// login authenticates. Events that come before it has succeeded are dropped:
+// nobody may see them.
+func (c *Client) login(s *session) error {
+	login := action.Login{Username: c.node.Username, Secret: c.node.Secret, Events: c.node.Events}
+	if c.node.Auth == AuthMD5 {
+		f, err := c.ask(s, action.Challenge{})
+		if err != nil {
+			return err
+		}
+		login.Secret, login.Key = Secret{}, action.ChallengeKey(f.Get("Challenge"), c.node.Secret)
+	}
+	_, err := c.ask(s, login)
+	return err
+}
+
+// ask sends one action of the login and reads up to its Response.
+func (c *Client) ask(s *session, a action.Action) (*frame.Frame, error) {
+	p := c.table.New(s.epoch, a.Strategy()) // for its ActionID only
+	out, err := encode(a, p.ID, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.conn.Write(out); err != nil {
+		return nil, err
+	}
+	for {
+		f, err := s.conn.Next()
+		if err != nil {
+			if malformed, ok := errors.AsType[*frame.FormatError](err); ok {
+				if err = s.onMalformed(malformed); err == nil {
+					continue
+				}
+			}
+			return nil, err
+		}
+		if f.Kind() != frame.Response || f.Get("ActionID") != p.ID {
+			continue
+		}
+		if f.Name() != "Success" {
+			return nil, fmt.Errorf("%w: Asterisk says %q", ErrAuth, oneLine(f.Get("Message")))
+		}
+		return f, nil
+	}
+}

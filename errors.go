@@ -1,0 +1,213 @@
+package ami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/apn/ami/frame"
+)
+
+// Errors to compare with errors.Is. They come wrapped with the node and the
+// cause.
+var (
+	// ErrAuth reports that Asterisk refused the login.
+	ErrAuth = errors.New("login refused")
+	// ErrClosed reports a use after Close or Shutdown, or a second Run.
+	ErrClosed = errors.New("ami: client is closed")
+	// ErrNoNode reports that there is no node to send to.
+	ErrNoNode = errors.New("ami: no such node")
+	// ErrShutdown reports that a session ended because Asterisk announced that
+	// it shuts down or restarts (event Shutdown).
+	ErrShutdown = errors.New("Asterisk shut down")
+	// ErrReadIdle reports that nothing was received for the read-idle time.
+	ErrReadIdle = errors.New("nothing received within the read-idle time")
+	// ErrKeepalive reports that a Ping was not answered in time.
+	ErrKeepalive = errors.New("keepalive Ping was not answered in time")
+)
+
+// A ConfigError reports a setting that New refuses. Nothing was started.
+type ConfigError struct {
+	Key    string // the field of Node, or the option without With
+	Value  any    // what was given; never a secret
+	Reason string // what is wrong and what is allowed
+	Err    error  // the underlying error, if any
+}
+
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("ami: config: %s = %v: %s", e.Key, e.Value, e.Reason)
+}
+
+// Unwrap returns Err.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// An ActionError reports that Asterisk answered with Response: Error.
+type ActionError struct {
+	Node     string
+	Action   string
+	ActionID string
+	Message  string    // Asterisk's, without line ends
+	Response *Response // all that was received, Command output included
+}
+
+func (e *ActionError) Error() string {
+	return fmt.Sprintf("ami: node %s: %s (%s): Asterisk says %q", e.Node, e.Action, e.ActionID, e.Message)
+}
+
+// A NotReadyError reports that the node is not logged in. Nothing was sent.
+type NotReadyError struct {
+	Node  string
+	State State
+	Err   error // why: what ended the last session or attempt, or the context's error; may be nil
+}
+
+func (e *NotReadyError) Error() string {
+	s := fmt.Sprintf("ami: node %s is not ready but %s", e.Node, e.State)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns Err.
+func (e *NotReadyError) Unwrap() error { return e.Err }
+
+// A BackpressureError reports that a bounded queue of the node has no room.
+// Nothing was sent.
+type BackpressureError struct {
+	Node     string
+	Queue    string // "outbound queue" or "pending actions"
+	Depth    int    // entries in it
+	Bytes    int64  // bytes in it; 0 for pending actions
+	Capacity int    // entries it may hold
+}
+
+func (e *BackpressureError) Error() string {
+	return fmt.Sprintf("ami: node %s: %s full: %d of %d entries, %d bytes", e.Node, e.Queue, e.Depth, e.Capacity, e.Bytes)
+}
+
+// A ConnError reports that a session could not be made, or that it died under
+// an action.
+type ConnError struct {
+	Node string
+	Addr string
+	// Op is what failed: "resolve", "dial", "tls", "banner", "login", or
+	// "session" for one that had been up. A "session" error is a
+	// net.ErrClosed as well.
+	Op string
+	// Sent tells whether bytes of the action may have reached Asterisk. If
+	// not, it was certainly not executed.
+	Sent bool
+	Err  error
+}
+
+func (e *ConnError) Error() string {
+	s := fmt.Sprintf("ami: node %s: %s %s: %v", e.Node, e.Op, e.Addr, e.Err)
+	if h := hint(e.Op, e.Err); h != "" {
+		s += "; " + h
+	}
+	return s
+}
+
+// Unwrap returns Err and, for a session, net.ErrClosed.
+func (e *ConnError) Unwrap() []error {
+	if e.Op == opSession {
+		return []error{e.Err, net.ErrClosed}
+	}
+	return []error{e.Err}
+}
+
+// A TimeoutError reports that an answer was not complete in time: the action's
+// own time ended (Err is context.DeadlineExceeded) or the caller's context did
+// (Err is its cause).
+type TimeoutError struct {
+	Node     string
+	Action   string
+	ActionID string
+	Sent     bool      // bytes may have reached Asterisk, which may yet execute it
+	Response *Response // what came until then
+	Err      error
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("ami: node %s: %s (%s): no complete answer: %v", e.Node, e.Action, e.ActionID, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *TimeoutError) Unwrap() error { return e.Err }
+
+// Timeout reports whether a deadline, not a cancellation, was the cause.
+func (e *TimeoutError) Timeout() bool { return errors.Is(e.Err, context.DeadlineExceeded) }
+
+// A MissingResponseError reports that the end of an answer came without the
+// Response that must precede it.
+type MissingResponseError struct {
+	Node     string
+	Action   string
+	ActionID string
+	Response *Response // the events that came
+}
+
+func (e *MissingResponseError) Error() string {
+	return fmt.Sprintf("ami: node %s: %s (%s): the answer ended without a Response", e.Node, e.Action, e.ActionID)
+}
+
+// A TooManyMessagesError reports an answer of more messages than its strategy
+// allows.
+type TooManyMessagesError struct {
+	Node     string
+	Action   string
+	ActionID string
+	Max      int
+	Response *Response // the first Max of them
+}
+
+func (e *TooManyMessagesError) Error() string {
+	return fmt.Sprintf("ami: node %s: %s (%s): more than %d messages in the answer", e.Node, e.Action, e.ActionID, e.Max)
+}
+
+// A ProtocolError reports a message that broke a limit and was discarded. It is
+// the error of an action whose answer it was, or what ended the session when
+// there were too many.
+type ProtocolError struct {
+	Node     string
+	Action   string // empty for a session
+	ActionID string
+	Err      *frame.FormatError
+}
+
+func (e *ProtocolError) Error() string {
+	if e.Action == "" {
+		return fmt.Sprintf("ami: node %s: too many malformed messages, the last: %v", e.Node, e.Err)
+	}
+	return fmt.Sprintf("ami: node %s: %s (%s): answer discarded: %v", e.Node, e.Action, e.ActionID, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ProtocolError) Unwrap() error { return e.Err }
+
+// SafeToRetry reports whether the action that failed with err was certainly not
+// sent, so that sending it again cannot execute it twice.
+func SafeToRetry(err error) bool {
+	if e, ok := errors.AsType[*ConnError](err); ok {
+		return !e.Sent
+	}
+	if e, ok := errors.AsType[*TimeoutError](err); ok {
+		return !e.Sent
+	}
+	if _, ok := errors.AsType[*NotReadyError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*BackpressureError](err)
+	return ok
+}
+
+// oneLine makes a Message of Asterisk, some of which end in a line feed, fit
+// an error text.
+func oneLine(s string) string { return strings.TrimSpace(s) }
+
+// keepaliveError says how long was waited.
+func keepaliveError(err error, d time.Duration) error { return fmt.Errorf("%w (%v)", err, d) }

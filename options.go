@@ -1,0 +1,123 @@
+package ami
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/apn/ami/frame"
+)
+
+// An Option sets up a Client. Its value is checked by New, which returns a
+// *ConfigError that names it.
+type Option func(*config)
+
+// A Resolver looks host names up. *net.Resolver is one.
+type Resolver interface {
+	LookupHost(ctx context.Context, host string) (addrs []string, err error)
+}
+
+// WithLogger sends log records to l; every one carries server_key. Default: no
+// logging. The logger is called by the supervisor of the node only: a handler
+// that blocks delays its reconnects and keepalives, but no event and no answer.
+func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
+
+// WithLimits bounds what the node may make its reader hold.
+func WithLimits(l frame.Limits) Option { return func(c *config) { c.limits = l } }
+
+// WithDialTimeout bounds the way up to the greeting: lookup, connect, TLS,
+// banner. Default 3 s; 10 ms to 5 min. Keep it short: in a large fleet an
+// attempt on a silent host holds up others.
+func WithDialTimeout(d time.Duration) Option { return func(c *config) { c.dialTimeout = d } }
+
+// WithLoginTimeout bounds the login. Default 5 s; 10 ms to 5 min. Asterisk
+// takes a second to refuse one.
+func WithLoginTimeout(d time.Duration) Option { return func(c *config) { c.loginTimeout = d } }
+
+// WithWriteTimeout bounds each write of actions. Default 5 s; 10 ms to 5 min.
+func WithWriteTimeout(d time.Duration) Option { return func(c *config) { c.writeTimeout = d } }
+
+// WithReadIdle ends a session on which nothing was received for d. Default
+// 90 s; 1 s to 24 h. It should be well above the keepalive interval.
+func WithReadIdle(d time.Duration) Option { return func(c *config) { c.readIdle = d } }
+
+// WithKeepalive sends a Ping every interval and ends the session if one is not
+// answered within timeout. Default 30 s and 15 s; 1 s to 1 h each. While an
+// action is pending for which Asterisk holds the session (WaitEvent, an
+// Originate that is not Async), no Ping is sent.
+func WithKeepalive(interval, timeout time.Duration) Option {
+	return func(c *config) { c.keepalive, c.keepaliveTimeout = interval, timeout }
+}
+
+// WithBackoff sets the waits between attempts: drawn evenly from 0 to a bound
+// that doubles from base to limit, never below floor. Default 500 ms, 10 s and
+// 100 ms; 1 ms to 1 h each, floor <= base <= limit.
+func WithBackoff(base, limit, floor time.Duration) Option {
+	return func(c *config) { c.backoffBase, c.backoffCap, c.backoffFloor = base, limit, floor }
+}
+
+// WithAuthBackoff sets the waits after a refused login, which is not retried
+// like a dead line. Default 30 s and 5 min; 1 ms to 24 h each, base <= limit.
+func WithAuthBackoff(base, limit time.Duration) Option {
+	return func(c *config) { c.authBase, c.authCap = base, limit }
+}
+
+// WithBreaker sets the circuit breaker of the node: it opens after failures in
+// a row (default 5; 1 to 1000), lets no attempt through for openFor (default
+// 15 s; 10 ms to 1 h), and closes after probes successes in a row (default 1;
+// 1 to 100).
+func WithBreaker(failures int, openFor time.Duration, probes int) Option {
+	return func(c *config) { c.breakerFailures, c.breakerOpen, c.breakerProbes = failures, openFor, probes }
+}
+
+// WithStableAfter sets how long a session must have been up for the waits to
+// start small again. Default 10 s; 0 to 1 h.
+func WithStableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
+
+// WithOutboundQueue bounds the actions that wait to be written: entries
+// (default 1024; 1 to 65,536) and bytes (default 5 MiB; 128 KiB, the size of
+// the largest action, to 256 MiB).
+func WithOutboundQueue(entries, bytes int) Option {
+	return func(c *config) { c.queueEntries, c.queueBytes = entries, bytes }
+}
+
+// WithPendingLimit bounds the actions that wait for their answer. Default
+// 5,000; 1 to 1,000,000.
+func WithPendingLimit(n int) Option { return func(c *config) { c.pendingLimit = n } }
+
+// WithActionTimeout bounds an answer unless the action's strategy says
+// otherwise. Default 30 s; 1 ms to 24 h.
+func WithActionTimeout(d time.Duration) Option { return func(c *config) { c.actionTimeout = d } }
+
+// WithMalformedLimit ends a session with more than n malformed messages within
+// window. Default 10 in 1 min; n 0 to 1,000,000, window 1 s to 24 h.
+func WithMalformedLimit(n int, window time.Duration) Option {
+	return func(c *config) { c.malformed, c.malformedWindow = n, window }
+}
+
+// WithEventQueue bounds the events of the node that wait to be dispatched.
+// Default 10,000; 16 to 1,000,000. The memory is taken on demand.
+func WithEventQueue(n int) Option { return func(c *config) { c.eventQueue = n } }
+
+// WithDropSummary sets how often drops are logged, one record for each
+// subscription that had any. Default 10 s; 10 ms to 1 h.
+func WithDropSummary(interval time.Duration) Option {
+	return func(c *config) { c.dropSummary = interval }
+}
+
+// WithResolver looks host names up with r, at every attempt, within the dial
+// timeout; if that fails, the addresses of the last lookup serve. Default:
+// net.DefaultResolver.
+func WithResolver(r Resolver) Option { return func(c *config) { c.resolver = r } }
+
+// WithLiteralAddresses refuses host names in Node.Addr: a lookup can fail or
+// hang when it is needed most.
+func WithLiteralAddresses() Option { return func(c *config) { c.literal = true } }
+
+// WithDialer connects with dial instead of a net.Dialer. It gets host:port as
+// in Node.Addr, with the port filled in and the host not looked up unless
+// WithResolver is given as well.
+func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
+	return func(c *config) { c.dial = dial }
+}

@@ -1,0 +1,312 @@
+package ami
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/apn/ami/action"
+	"github.com/apn/ami/conn"
+	"github.com/apn/ami/frame"
+	"github.com/apn/ami/internal/correlate"
+	"github.com/apn/ami/strategy"
+)
+
+// A SendOption changes how one action is sent.
+type SendOption func(*sendConfig)
+
+type sendConfig struct {
+	timeout  time.Duration
+	wait     bool
+	strategy *strategy.Strategy
+}
+
+// Timeout bounds the answer instead of the strategy's or the client's limit. A
+// value that is not positive is ignored.
+func Timeout(d time.Duration) SendOption { return func(c *sendConfig) { c.timeout = d } }
+
+// WaitForRoom makes a full outbound queue wait until the context ends instead
+// of failing at once with a *BackpressureError.
+func WaitForRoom() SendOption { return func(c *sendConfig) { c.wait = true } }
+
+// AnsweredAs completes the action as s says instead of its own strategy.
+func AnsweredAs(s strategy.Strategy) SendOption { return func(c *sendConfig) { c.strategy = &s } }
+
+// A Pending is an action under way. Its methods may be called from any
+// goroutine.
+type Pending struct {
+	client *Client
+	action string
+	p      *correlate.Pending // nil if it was never sent
+	err    error              // then
+	done   chan struct{}      // then: closed
+}
+
+// Done is closed when the answer is complete or the action has failed.
+func (p *Pending) Done() <-chan struct{} {
+	if p.p == nil {
+		return p.done
+	}
+	return p.p.Done()
+}
+
+// Result waits for Done and returns what Send would.
+func (p *Pending) Result() (*Response, error) {
+	if p.p == nil {
+		return nil, p.err
+	}
+	<-p.p.Done()
+	return p.client.result(p.action, p.p)
+}
+
+// ActionID returns the ActionID, "" if the action was not sent.
+func (p *Pending) ActionID() string {
+	if p.p == nil {
+		return ""
+	}
+	return p.p.ID
+}
+
+// Send sends an action and returns its whole answer, when the action's strategy
+// is complete. It may be called from many goroutines.
+//
+// It returns at once with *NotReadyError, *BackpressureError,
+// *frame.EncodeError, *action.InvalidError or *strategy.ValidationError if the
+// action cannot be sent: then nothing was. Later it returns *ActionError if
+// Asterisk refused, *TimeoutError if time or ctx ended, *ConnError if the
+// session died, *MissingResponseError, *TooManyMessagesError or *ProtocolError
+// if the answer was not what it should be. SafeToRetry tells which of them are.
+//
+// Whatever happens, no trace of the action is left when Send has returned: an
+// answer that comes later is counted and dropped.
+func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) (*Response, error) {
+	p, err := c.begin(ctx, a, opts, awaited)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.Done():
+	default:
+		select {
+		case <-p.Done():
+		case <-ctx.Done():
+			c.table.Abandon(p, context.Cause(ctx))
+			<-p.Done()
+		}
+	}
+	return c.result(a.Name(), p)
+}
+
+// Start is Send that does not wait. It always returns a Pending; one that could
+// not be sent is done already. ctx bounds the whole answer.
+func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption) *Pending {
+	p, err := c.begin(ctx, a, opts, started)
+	if err != nil {
+		done := make(chan struct{})
+		close(done)
+		return &Pending{client: c, err: err, done: done}
+	}
+	return &Pending{client: c, action: a.Name(), p: p}
+}
+
+// List sends an action and yields the items of its answer as they come, without
+// the event that ends it. An error comes last, with a nil frame. Leaving the
+// loop early abandons the rest. Items that have come and not been read are
+// bounded by the strategy's MaxMessages.
+func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[*frame.Frame, error] {
+	return func(yield func(*frame.Frame, error) bool) {
+		p, err := c.begin(ctx, a, opts, streamed)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer c.table.Abandon(p, context.Canceled)
+		for ended := false; !ended; {
+			select {
+			case <-p.More:
+			case <-p.Done():
+				ended = true
+			case <-ctx.Done():
+				c.table.Abandon(p, context.Cause(ctx))
+				<-p.Done()
+				ended = true
+			}
+			for _, f := range c.table.Take(p) {
+				if !yield(f, nil) {
+					return
+				}
+			}
+		}
+		if _, err := c.result(a.Name(), p); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// scratch holds the headers of an action while it is encoded.
+var scratch = sync.Pool{New: func() any { return new([]frame.Field) }}
+
+// encode returns the bytes of a with the given ActionID.
+func encode(a action.Action, id string, bare bool) ([]byte, error) {
+	buf := scratch.Get().(*[]frame.Field)
+	defer func() {
+		clear((*buf)[:cap(*buf)]) // it may hold secrets
+		scratch.Put(buf)
+	}()
+	name := a.Name()
+	fields, err := a.AppendFields(append((*buf)[:0], frame.Field{Key: "ActionID", Value: id}))
+	if err != nil {
+		return nil, err
+	}
+	*buf = fields[:0]
+	for _, f := range fields[1:] {
+		if strings.EqualFold(f.Key, "ActionID") {
+			return nil, &action.InvalidError{Action: name, Param: "ActionID", Reason: "is set by the client: it must be unique"}
+		}
+	}
+	out, err := frame.AppendAction(make([]byte, 0, 128+32*len(fields)), name, fields)
+	if err == nil && bare {
+		// The answer has no Response. Asterisk answers in order, so that of a
+		// Ping right behind it, with the same ActionID, marks its end.
+		out, err = frame.AppendAction(out, "Ping", fields[:1])
+	}
+	return out, err
+}
+
+// mode tells begin who waits for the answer.
+type mode uint8
+
+const (
+	awaited  mode = iota // the caller, with its context
+	started              // somebody else, later
+	streamed             // the caller, item by item
+)
+
+// begin registers and queues an action.
+func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, m mode) (*correlate.Pending, error) {
+	var cfg sendConfig
+	for _, o := range opts {
+		o(&cfg)
+	}
+	if ctx.Err() != nil {
+		return nil, &TimeoutError{Node: c.node.Key, Action: a.Name(), Err: context.Cause(ctx)}
+	}
+	strat := a.Strategy()
+	if cfg.strategy != nil {
+		strat = *cfg.strategy
+	}
+	if err := strat.Validate(); err != nil {
+		return nil, err
+	}
+	if strat.Kind == strategy.Async && strings.EqualFold(c.node.Events, "off") {
+		return nil, &ConfigError{Key: "node " + c.node.Key + ": Node.Events", Value: "off", Reason: a.Name() + " completes by an event, and Asterisk sends none with this mask"}
+	}
+	s := c.session.Load()
+	if s == nil || c.draining.Load() {
+		return nil, c.notReady()
+	}
+	p := c.table.New(s.epoch, strat)
+	var err error
+	if p.Bytes, err = encode(a, p.ID, strat.Kind == strategy.Bare); err != nil {
+		return nil, err
+	}
+	if m == streamed {
+		p.More = make(chan struct{}, 1)
+	}
+	timeout := cfg.timeout
+	if timeout <= 0 {
+		timeout = strat.Timeout
+	}
+	if timeout <= 0 {
+		timeout = c.cfg.actionTimeout
+	}
+	// The timer exists before the action is visible: OnEnd stops it.
+	timer := time.AfterFunc(timeout, func() { c.table.Expire(p, context.DeadlineExceeded) })
+	forget := func() bool { return true }
+	if m == started { // nobody waits who would see ctx end
+		forget = context.AfterFunc(ctx, func() { c.table.Abandon(p, context.Cause(ctx)) })
+	}
+	blocking := strat.Blocking
+	p.OnEnd = func(p *correlate.Pending) {
+		timer.Stop()
+		forget()
+		if blocking && p.Cause == nil {
+			s.unblock()
+		}
+	}
+	if err := c.table.Add(p); err != nil {
+		timer.Stop()
+		forget()
+		if errors.Is(err, correlate.ErrFull) {
+			return nil, &BackpressureError{Node: c.node.Key, Queue: "pending actions", Depth: c.cfg.pendingLimit, Capacity: c.cfg.pendingLimit}
+		}
+		return nil, c.notReady()
+	}
+	if blocking {
+		s.block(time.Now().Add(timeout))
+	}
+	if cfg.wait {
+		err = s.conn.EnqueueWait(ctx, &p.Out)
+	} else {
+		err = s.conn.Enqueue(&p.Out)
+	}
+	if err == nil {
+		if m == started && ctx.Err() != nil {
+			// It ended before the action was in the table and found nothing.
+			c.table.Abandon(p, context.Cause(ctx))
+		}
+		return p, nil
+	}
+	// It never got into the queue. Whoever ended it first, its error is told.
+	c.table.Abandon(p, err)
+	<-p.Done()
+	if errors.Is(p.Cause, conn.ErrFull) {
+		entries, bytes := s.conn.Depth()
+		return nil, &BackpressureError{Node: c.node.Key, Queue: "outbound queue", Depth: entries, Bytes: bytes, Capacity: c.cfg.queueEntries}
+	}
+	if s.conn.Err() != nil && ctx.Err() == nil {
+		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: opSession, Err: s.conn.Err()}
+	}
+	_, err = c.result(a.Name(), p)
+	return nil, err
+}
+
+// result builds what Send returns from an action that has ended.
+func (c *Client) result(name string, p *correlate.Pending) (*Response, error) {
+	r := &Response{Node: c.node.Key, ActionID: p.ID, Frame: p.Response, Items: p.Items, End: p.End}
+	if r.Frame == nil {
+		r.Frame = emptyFrame
+	}
+	switch p.Verdict {
+	case strategy.Done:
+		return r, nil
+	case strategy.PartialDone:
+		r.Partial = true
+		return r, nil
+	case strategy.Refused:
+		return nil, &ActionError{Node: c.node.Key, Action: name, ActionID: p.ID, Message: r.Message(), Response: r}
+	case strategy.Missing:
+		return nil, &MissingResponseError{Node: c.node.Key, Action: name, ActionID: p.ID, Response: r}
+	case strategy.Overflow:
+		limit := p.Strategy.MaxMessages
+		if limit == 0 {
+			limit = strategy.DefaultMaxMessages
+		}
+		return nil, &TooManyMessagesError{Node: c.node.Key, Action: name, ActionID: p.ID, Max: limit, Response: r}
+	}
+	if e, ok := errors.AsType[*sessionEnd](p.Cause); ok {
+		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: opSession, Sent: p.Sent, Err: e.cause}
+	}
+	if e, ok := errors.AsType[*frame.FormatError](p.Cause); ok {
+		return nil, &ProtocolError{Node: c.node.Key, Action: name, ActionID: p.ID, Err: e}
+	}
+	return nil, &TimeoutError{Node: c.node.Key, Action: name, ActionID: p.ID, Sent: p.Sent, Response: r, Err: p.Cause}
+}
+
+// sessionEnd marks the cause that a session gave its pending actions.
+type sessionEnd struct{ cause error }
+
+func (e *sessionEnd) Error() string { return e.cause.Error() }

@@ -1,0 +1,132 @@
+package ami
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+)
+
+// A State is a step in the life of a node's connection.
+type State uint8
+
+// The states. A node goes through them in this order and falls back to
+// Disconnected from any.
+const (
+	Disconnected   State = iota // waiting for the next attempt, or not running
+	Connecting                  // looking up, dialling, TLS
+	Connected                   // waiting for Asterisk's greeting
+	Authenticating              // logging in
+	Ready                       // taking actions
+)
+
+// String returns the state's name in lower case.
+func (s State) String() string {
+	names := [...]string{"disconnected", "connecting", "connected", "authenticating", "ready"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return fmt.Sprintf("state(%d)", uint8(s))
+}
+
+// A StateChange tells of one step.
+type StateChange struct {
+	Node     string
+	From, To State
+	At       time.Time
+	Epoch    uint64 // number of the session, from 1; that of the last one while there is none
+	Reason   error  // why it fell back to Disconnected; nil on the way up
+	Missed   uint64 // changes just before this one that the watcher was too slow for
+}
+
+// stateKept is how many changes a slow watcher may be behind.
+const stateKept = 64
+
+// stateBox holds the state of a node. The supervisor alone sets it; anybody
+// reads and watches.
+type stateBox struct {
+	mu      sync.Mutex
+	now     StateChange            // the latest
+	recent  [stateKept]StateChange // ring: change n is at n % stateKept
+	count   uint64
+	changed chan struct{} // closed at the next change, then replaced
+	over    bool          // no more changes
+}
+
+func newStateBox(node string) *stateBox {
+	return &stateBox{now: StateChange{Node: node, At: time.Now()}, changed: make(chan struct{})}
+}
+
+func (b *stateBox) set(to State, epoch uint64, reason error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now.From, b.now.To, b.now.At, b.now.Epoch, b.now.Reason = b.now.To, to, time.Now(), epoch, reason
+	b.recent[b.count%stateKept] = b.now
+	b.count++
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// finish ends all watchers.
+func (b *stateBox) finish() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over {
+		b.over = true
+		close(b.changed)
+	}
+}
+
+func (b *stateBox) get() (now StateChange, changed <-chan struct{}, over bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now, b.changed, b.over
+}
+
+// next returns the first change after number seen.
+func (b *stateBox) next(seen uint64) (c StateChange, number uint64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if seen == b.count {
+		return StateChange{}, seen, false
+	}
+	var missed uint64
+	if b.count-seen > stateKept {
+		missed = b.count - seen - stateKept
+		seen += missed
+	}
+	c = b.recent[seen%stateKept]
+	c.Missed = missed
+	return c, seen + 1, true
+}
+
+// watch yields the changes from number seen on until ctx or the box ends.
+func (b *stateBox) watch(ctx context.Context, seen uint64) iter.Seq[StateChange] {
+	return func(yield func(StateChange) bool) {
+		for {
+			_, changed, over := b.get() // before next: a change in between closes it
+			c, n, ok := b.next(seen)
+			if ok {
+				if seen = n; !yield(c) {
+					return
+				}
+				continue
+			}
+			if over {
+				return
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func (b *stateBox) number() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.count
+}
