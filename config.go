@@ -53,7 +53,8 @@ func newConfig(opts []Option) (config, error) {
 	for _, o := range opts {
 		o(&c)
 	}
-	return c, c.check()
+	err := c.check()
+	return c, err
 }
 
 // check returns the first value that is out of its range as a *ConfigError.

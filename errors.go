@@ -22,7 +22,7 @@ var (
 	ErrNoNode = errors.New("ami: no such node")
 	// ErrShutdown reports that a session ended because Asterisk announced that
 	// it shuts down or restarts (event Shutdown).
-	ErrShutdown = errors.New("Asterisk shut down")
+	ErrShutdown = errors.New("the server announced its shutdown")
 	// ErrReadIdle reports that nothing was received for the read-idle time.
 	ErrReadIdle = errors.New("nothing received within the read-idle time")
 	// ErrKeepalive reports that a Ping was not answered in time.

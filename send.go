@@ -194,23 +194,23 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	if ctx.Err() != nil {
 		return nil, &TimeoutError{Node: c.node.Key, Action: a.Name(), Err: context.Cause(ctx)}
 	}
-	strat := a.Strategy()
+	how := a.Strategy()
 	if cfg.strategy != nil {
-		strat = *cfg.strategy
+		how = *cfg.strategy
 	}
-	if err := strat.Validate(); err != nil {
+	if err := how.Validate(); err != nil {
 		return nil, err
 	}
-	if strat.Kind == strategy.Async && strings.EqualFold(c.node.Events, "off") {
+	if how.Kind == strategy.Async && strings.EqualFold(c.node.Events, "off") {
 		return nil, &ConfigError{Key: "node " + c.node.Key + ": Node.Events", Value: "off", Reason: a.Name() + " completes by an event, and Asterisk sends none with this mask"}
 	}
 	s := c.session.Load()
 	if s == nil || c.draining.Load() {
 		return nil, c.notReady()
 	}
-	p := c.table.New(s.epoch, strat)
+	p := c.table.New(s.epoch, how)
 	var err error
-	if p.Bytes, err = encode(a, p.ID, strat.Kind == strategy.Bare); err != nil {
+	if p.Bytes, err = encode(a, p.ID, how.Kind == strategy.Bare); err != nil {
 		return nil, err
 	}
 	if m == streamed {
@@ -218,7 +218,7 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	}
 	timeout := cfg.timeout
 	if timeout <= 0 {
-		timeout = strat.Timeout
+		timeout = how.Timeout
 	}
 	if timeout <= 0 {
 		timeout = c.cfg.actionTimeout
@@ -229,7 +229,7 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	if m == started { // nobody waits who would see ctx end
 		forget = context.AfterFunc(ctx, func() { c.table.Abandon(p, context.Cause(ctx)) })
 	}
-	blocking := strat.Blocking
+	blocking := how.Blocking
 	p.OnEnd = func(p *correlate.Pending) {
 		timer.Stop()
 		forget()
@@ -297,7 +297,7 @@ func (c *Client) result(name string, p *correlate.Pending) (*Response, error) {
 		}
 		return nil, &TooManyMessagesError{Node: c.node.Key, Action: name, ActionID: p.ID, Max: limit, Response: r}
 	}
-	if e, ok := errors.AsType[*sessionEnd](p.Cause); ok {
+	if e, ok := errors.AsType[*sessionError](p.Cause); ok {
 		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: opSession, Sent: p.Sent, Err: e.cause}
 	}
 	if e, ok := errors.AsType[*frame.FormatError](p.Cause); ok {
@@ -306,7 +306,7 @@ func (c *Client) result(name string, p *correlate.Pending) (*Response, error) {
 	return nil, &TimeoutError{Node: c.node.Key, Action: name, ActionID: p.ID, Sent: p.Sent, Response: r, Err: p.Cause}
 }
 
-// sessionEnd marks the cause that a session gave its pending actions.
-type sessionEnd struct{ cause error }
+// sessionError marks the cause that a session gave its pending actions.
+type sessionError struct{ cause error }
 
-func (e *sessionEnd) Error() string { return e.cause.Error() }
+func (e *sessionError) Error() string { return e.cause.Error() }

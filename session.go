@@ -1,6 +1,7 @@
 package ami
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,13 +117,8 @@ func (s *session) onMalformed(e *frame.FormatError) error {
 		c.table.Reject(e.Head.Get("ActionID"), e)
 	}
 	now := time.Now()
-	kept := s.malformed[:0]
-	for _, t := range s.malformed {
-		if now.Sub(t) < c.cfg.malformedWindow {
-			kept = append(kept, t)
-		}
-	}
-	s.malformed = append(kept, now)
+	s.malformed = slices.DeleteFunc(s.malformed, func(t time.Time) bool { return now.Sub(t) >= c.cfg.malformedWindow })
+	s.malformed = append(s.malformed, now)
 	if len(s.malformed) > c.cfg.malformed {
 		return &ProtocolError{Node: c.node.Key, Err: e}
 	}

@@ -12,8 +12,14 @@ import (
 
 // parties of the invented calls.
 var parties = []struct{ number, name string }{
-	{"2001", "Alice Ekman"}, {"2002", "Bob Ferrari"}, {"2003", "Chloé Martin"}, {"2004", "Dmitri Orlov"},
-	{"2005", "Esra Yıldız"}, {"2006", "Farid Amiri"}, {"2007", "Greta Lind"}, {"2008", "Hana Sato"},
+	{"2001", "Alice Ekman"},
+	{"2002", "Bob Ferrari"},
+	{"2003", "Chloé Martin"},
+	{"2004", "Dmitri Orlov"},
+	{"2005", "Esra Yıldız"},
+	{"2006", "Farid Amiri"},
+	{"2007", "Greta Lind"},
+	{"2008", "Hana Sato"},
 }
 
 // LiveCalls lets invented calls begin, perSecond on average, until ctx or the

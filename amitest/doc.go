@@ -12,7 +12,7 @@
 // # What it does
 //
 // It has users with permission classes, event masks and filters, runs the
-// actions of a session strictly in order, answers about fifty of them with
+// actions of a session strictly in order, answers some thirty of them with
 // Asterisk's own texts (see [Server.Handle] for more), and has channels, a
 // database and queues that these actions read and change. It keeps a ledger
 // of every action received, so that a test can prove what was executed and

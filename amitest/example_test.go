@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/apn/ami/amitest"
@@ -20,9 +21,13 @@ func ExampleNewServer() {
 		return
 	}
 	defer conn.Close()
-	fmt.Fprint(conn, "Action: Login\r\nUsername: admin\r\nSecret: secret\r\nEvents: off\r\n\r\n")
-	fmt.Fprint(conn, "Action: Greet\r\nActionID: 1\r\nName: World\r\n\r\n")
-	fmt.Fprint(conn, "Action: Logoff\r\n\r\n")
+	_, err = io.WriteString(conn, "Action: Login\r\nUsername: admin\r\nSecret: secret\r\nEvents: off\r\n\r\n"+
+		"Action: Greet\r\nActionID: 1\r\nName: World\r\n\r\n"+
+		"Action: Logoff\r\n\r\n")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		fmt.Println(strings.TrimSpace(lines.Text()))
 	}

@@ -1,6 +1,7 @@
 package amitest
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -59,8 +60,8 @@ func (c *memConn) Read(p []byte) (int, error) {
 		if err := c.check(&c.readDeadline); err != nil {
 			return 0, c.opError("read", err)
 		}
-		n, err, changed := c.in.read(p)
-		if err == io.EOF {
+		n, changed, err := c.in.read(p)
+		if errors.Is(err, io.EOF) {
 			return 0, err
 		}
 		if n > 0 || err != nil || len(p) == 0 {
@@ -81,7 +82,7 @@ func (c *memConn) Write(p []byte) (int, error) {
 		if err := c.check(&c.writeDeadline); err != nil {
 			return done, c.opError("write", err)
 		}
-		n, err, changed := c.out.write(p[done:])
+		n, changed, err := c.out.write(p[done:])
 		done += n
 		if err != nil || done == len(p) {
 			return done, c.opError("write", err)
@@ -145,7 +146,7 @@ func (c *memConn) opError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errno, ok := err.(syscall.Errno); ok {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		err = os.NewSyscallError(op, errno)
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
@@ -164,7 +165,7 @@ type memHalf struct {
 
 func newMemHalf(limit int) *memHalf { return &memHalf{limit: limit} }
 
-func (h *memHalf) read(p []byte) (n int, err error, changed <-chan struct{}) {
+func (h *memHalf) read(p []byte) (n int, changed <-chan struct{}, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for n < len(p) && h.used > 0 {
@@ -178,19 +179,19 @@ func (h *memHalf) read(p []byte) (n int, err error, changed <-chan struct{}) {
 		return n, nil, nil
 	}
 	if h.err != nil {
-		return 0, h.err, nil
+		return 0, nil, h.err
 	}
-	return 0, nil, h.wait()
+	return 0, h.wait(), nil
 }
 
-func (h *memHalf) write(p []byte) (n int, err error, changed <-chan struct{}) {
+func (h *memHalf) write(p []byte) (n int, changed <-chan struct{}, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {
-		if h.err == io.EOF { // this end was closed while writing
-			return 0, net.ErrClosed, nil
+		if errors.Is(h.err, io.EOF) { // this end was closed while writing
+			return 0, nil, net.ErrClosed
 		}
-		return 0, h.err, nil
+		return 0, nil, h.err
 	}
 	h.grow(len(p))
 	for n < len(p) && h.used < len(h.ring) {
@@ -209,7 +210,7 @@ func (h *memHalf) write(p []byte) (n int, err error, changed <-chan struct{}) {
 	if n == len(p) {
 		return n, nil, nil
 	}
-	return n, nil, h.wait()
+	return n, h.wait(), nil
 }
 
 // grow makes room for n more bytes, up to the limit: ten thousand idle

@@ -63,8 +63,7 @@ func (s *Session) RemoteAddr() net.Addr { return s.raw.RemoteAddr() }
 // serve runs the session to its end.
 func (s *Session) serve() {
 	defer s.srv.leave(s)
-	defer s.raw.Close()
-	defer s.cancel()
+	defer s.kill()
 	f := s.currentFaults()
 	if f.HalfOpen {
 		<-s.ctx.Done()

@@ -51,7 +51,7 @@ func TestTransports(t *testing.T) {
 			}
 			p.until("Ping: Pong\r\n")
 			p.message()
-			assert.NoError(t, srv.WaitSessions(t.Context(), 1))
+			require.NoError(t, srv.WaitSessions(t.Context(), 1))
 			p.write("Action: Logoff\r\n\r\n")
 			assert.Contains(t, p.rest(), "fish")
 		})
@@ -68,13 +68,13 @@ func TestKickAndReset(t *testing.T) {
 			srv.Session(1).Kick()
 			n, err := p.Read(make([]byte, 1))
 			assert.Zero(t, n)
-			assert.ErrorIs(t, err, io.EOF)
+			require.ErrorIs(t, err, io.EOF)
 
 			p = dialTLS(t, srv, name)
 			p.until("Asterisk Call Manager/11.0.0\r\n")
 			srv.Session(2).Reset()
 			_, err = p.Read(make([]byte, 1))
-			assert.ErrorIs(t, err, syscall.ECONNRESET)
+			require.ErrorIs(t, err, syscall.ECONNRESET)
 
 			p = dialTLS(t, srv, name)
 			p.until("Asterisk Call Manager/11.0.0\r\n")
@@ -152,11 +152,11 @@ func TestDialer(t *testing.T) {
 	(&peer{t, conn}).until("Something else\r\n")
 
 	_, err = dialAny(t.Context(), "tcp", "elsewhere:5038")
-	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = dialAny(ctx, "tcp", a.Addr())
-	assert.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // A client that does not read is cut off in the middle of a message.
@@ -236,9 +236,9 @@ func TestPipe(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "123456789", string(got))
 		_, err = b.Write([]byte("x"))
-		assert.ErrorIs(t, err, syscall.EPIPE)
+		require.ErrorIs(t, err, syscall.EPIPE)
 		_, err = a.Read(got)
-		assert.ErrorIs(t, err, net.ErrClosed)
+		require.ErrorIs(t, err, net.ErrClosed)
 		require.NoError(t, b.Close())
 	})
 }
@@ -264,7 +264,7 @@ func TestPipeUnblocks(t *testing.T) {
 				synctest.Wait()
 				act.do(own, other)
 				err := <-failed
-				assert.ErrorIs(t, err, act.want)
+				require.ErrorIs(t, err, act.want)
 				_, _ = own.Close(), other.Close()
 			})
 		})

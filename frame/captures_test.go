@@ -1,7 +1,6 @@
 package frame_test
 
 import (
-	"errors"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -99,8 +98,8 @@ func read(t *testing.T, name string, src io.Reader, stream []byte) recording {
 				want = io.ErrUnexpectedEOF
 			}
 			require.ErrorIs(t, err, want)
-			var fe *frame.FormatError
-			require.False(t, errors.As(err, &fe))
+			var malformed *frame.FormatError
+			require.NotErrorAs(t, err, &malformed)
 			break
 		}
 		start := r.Offset() - int64(len(f.Wire()))

@@ -2,6 +2,7 @@ package frame
 
 import (
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -76,7 +77,7 @@ func (r *Reader) Banner() (string, error) {
 		}
 		r.fill()
 	}
-	if r.err != nil && (r.err != io.EOF || r.message == r.end) {
+	if r.err != nil && (!errors.Is(r.err, io.EOF) || r.message == r.end) {
 		return "", r.err
 	}
 	got := r.buf[r.message:min(r.end, r.message+bannerMost)]
@@ -108,7 +109,7 @@ func (r *Reader) Next() (*Frame, error) {
 			return nil, r.reject(LineTooLong, r.lim.Line)
 		}
 		if r.err != nil { // only now: the last read may have given bytes as well
-			if r.err == io.EOF && (r.end > r.message || r.discard) {
+			if errors.Is(r.err, io.EOF) && (r.end > r.message || r.discard) {
 				r.err = io.ErrUnexpectedEOF
 			}
 			return nil, r.err
