@@ -51,9 +51,6 @@ func alloc(wire string, starts []uint32, sentinel, raw uint32) *Frame {
 // remains of something else: they do not hide the message behind them.
 func (f *Frame) classify() {
 	for i := range f.Len() {
-		if f.raw > 0 && i >= int(f.raw) {
-			break
-		}
 		line := f.line(i)
 		colon := strings.IndexByte(line, ':')
 		if colon < 0 {

@@ -38,7 +38,7 @@ func (f *follows) ends(line []byte, cr, blank bool) bool {
 func (r *Reader) endFollowsLine(start, stop int) (*Frame, error) {
 	line, ended := r.buf[start:stop], r.follows.ended
 	if len(line) > r.lim.Line {
-		return nil, r.reject(LineTooLong, r.lim.Line)
+		return nil, r.reject(LineTooLong, r.lim.Line, start)
 	}
 	if r.follows.ends(line, r.buf[stop] == '\r', start == stop) {
 		if ended {
@@ -56,7 +56,7 @@ func (r *Reader) endFollowsLine(start, stop int) (*Frame, error) {
 			return r.complete(sentinel), nil
 		}
 		r.line = start
-		err := r.reject(CommandNotEnded, 0)
+		err := r.reject(CommandNotEnded, 0, start)
 		r.discard, r.cut = false, false
 		r.skipTo(start)
 		return nil, err

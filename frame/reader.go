@@ -106,7 +106,7 @@ func (r *Reader) Next() (*Frame, error) {
 		if r.discard {
 			r.forget()
 		} else if r.end-r.line > r.lim.Line+1 { // a CR may be the last byte
-			return nil, r.reject(LineTooLong, r.lim.Line)
+			return nil, r.reject(LineTooLong, r.lim.Line, r.line)
 		}
 		if r.err != nil { // only now: the last read may have given bytes as well
 			if errors.Is(r.err, io.EOF) && (r.end > r.message || r.discard) {
@@ -115,7 +115,7 @@ func (r *Reader) Next() (*Frame, error) {
 			return nil, r.err
 		}
 		if !r.fill() {
-			return nil, r.reject(BufferFull, r.lim.Buffer)
+			return nil, r.reject(BufferFull, r.lim.Buffer, r.line)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func (r *Reader) endLine(nl int) (*Frame, error) {
 	}
 
 	if stop-start > r.lim.Line {
-		return nil, r.reject(LineTooLong, r.lim.Line)
+		return nil, r.reject(LineTooLong, r.lim.Line, start)
 	}
 	line := r.buf[start:stop]
 	if len(r.starts) == 0 {
@@ -162,11 +162,11 @@ func (r *Reader) endLine(nl int) (*Frame, error) {
 func (r *Reader) check() error {
 	switch {
 	case len(r.starts)-r.outputs > r.lim.Headers:
-		return r.reject(TooManyHeaders, r.lim.Headers)
+		return r.reject(TooManyHeaders, r.lim.Headers, r.line)
 	case r.output > r.lim.Command:
-		return r.reject(CommandTooLarge, r.lim.Command)
+		return r.reject(CommandTooLarge, r.lim.Command, r.line)
 	case r.line-r.message-r.output > r.lim.Frame:
-		return r.reject(TooLarge, r.lim.Frame)
+		return r.reject(TooLarge, r.lim.Frame, r.line)
 	default:
 		return nil
 	}
@@ -181,34 +181,26 @@ func (r *Reader) complete(sentinel int) *Frame {
 }
 
 // reject drops the message being read and skips to its delimiter from here on.
-func (r *Reader) reject(reason Reason, limit int) error {
-	err := &FormatError{Reason: reason, Limit: limit, Head: r.head()}
+// The lines before end are good.
+func (r *Reader) reject(reason Reason, limit, end int) error {
+	err := &FormatError{Reason: reason, Limit: limit, Head: r.head(uint32(end - r.message))}
 	r.discard, r.cut = true, r.scan > r.line
 	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
 	r.message = r.line
 	return err
 }
 
-// head parses the first whole lines of the message for a FormatError.
-func (r *Reader) head() *Frame {
-	n := 0
-	for n < len(r.starts) && r.starts[n] < headMost {
-		n++
+// head parses the lines before end, up to headMost bytes, for a FormatError.
+func (r *Reader) head(end uint32) *Frame {
+	n := len(r.starts)
+	for n > 0 && end > headMost {
+		n--
+		end = r.starts[n]
 	}
 	if n == 0 {
 		return nil
 	}
-	sentinel := uint32(r.line - r.message)
-	if n < len(r.starts) {
-		sentinel = r.starts[n]
-	}
-	if sentinel > headMost { // the last of the lines crosses the bound
-		if n--; n == 0 {
-			return nil
-		}
-		sentinel = r.starts[n]
-	}
-	return alloc(string(r.buf[r.message:r.message+int(sentinel)]), r.starts[:n], sentinel, 0)
+	return alloc(string(r.buf[r.message:r.message+int(end)]), r.starts[:n], end, 0)
 }
 
 // endDiscardedLine looks for the delimiter of a message that was rejected.
