@@ -20,8 +20,8 @@ import (
 // called from any goroutine.
 //
 // It runs three goroutines while it is up (supervisor, reader, writer), one
-// while it waits for the next attempt, and one more that dispatches events.
-// Close and Shutdown wait for all of them.
+// while it waits for the next attempt, and one more that dispatches events once
+// there is a subscription. Close and Shutdown wait for all of them.
 type Client struct {
 	// Immutable.
 	node       Node
@@ -203,7 +203,7 @@ func (c *Client) State() State {
 }
 
 // StateChanges yields every change of state from the call of StateChanges on,
-// until ctx or the client ends. A watcher that is more than 64 changes behind
+// until ctx or the client ends. A watcher that is more than 16 changes behind
 // loses the oldest and is told how many.
 func (c *Client) StateChanges(ctx context.Context) iter.Seq[StateChange] {
 	return c.state.watch(ctx, c.state.number())

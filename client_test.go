@@ -155,7 +155,7 @@ func TestEventsAndGap(t *testing.T) { // E7, F2, F3, D4, D5
 func TestResetFailsAllPending(t *testing.T) { // C5
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		srv.Handle("Hold", func(*amitest.Call) {}) // never answered
-		c := dial(t, srv)
+		c := dial(t, srv, ami.WithOutboundQueue(1000, 1<<20))
 		const n = 1000
 		var pending []*ami.Pending
 		for i := range n {

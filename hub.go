@@ -28,7 +28,10 @@ type hub struct {
 	mu      sync.Mutex
 	summary *time.Timer // logs the drops; nil if none is due
 	done    chan struct{}
+	live    bool // between start and stop
 	over    bool
+
+	dispatching bool // the dispatcher runs
 }
 
 func newHub(log *slog.Logger, interval time.Duration) *hub {
@@ -38,13 +41,30 @@ func newHub(log *slog.Logger, interval time.Duration) *hub {
 	return h
 }
 
-// start runs the dispatcher until stop.
-func (h *hub) start() { h.serving.Go(func() { h.dispatcher.Run(h.done) }) }
+// start lets the dispatcher run until stop. Its goroutine waits for the first
+// subscription: a node that is only sent actions does without.
+func (h *hub) start() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.live = true
+	h.dispatch()
+}
+
+// dispatch starts the dispatcher once it is needed. The caller holds mu.
+func (h *hub) dispatch() {
+	if h.live && !h.dispatching && len(*h.subs.Load()) > 0 {
+		h.dispatching = true
+		h.serving.Go(func() { h.dispatcher.Run(h.done) })
+	}
+}
 
 // stop delivers what is queued, ends all subscriptions and waits for every
 // goroutine. Until grace is closed, receivers on C may take what is buffered;
 // nil means not at all. It is called once.
 func (h *hub) stop(grace <-chan struct{}) {
+	h.mu.Lock()
+	h.live = false
+	h.mu.Unlock()
 	close(h.done)
 	h.serving.Wait() // the dispatcher delivers before any subscription ends
 
@@ -88,6 +108,7 @@ func (h *hub) add(s *Subscription) {
 	}
 	subs := append(slices.Clone(*h.subs.Load()), s)
 	h.subs.Store(&subs)
+	h.dispatch()
 }
 
 func (h *hub) remove(s *Subscription) {

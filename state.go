@@ -41,7 +41,7 @@ type StateChange struct {
 }
 
 // stateKept is how many changes a slow watcher may be behind.
-const stateKept = 64
+const stateKept = 16
 
 // stateBox holds the state of a node. The supervisor alone sets it; anybody
 // reads and watches.

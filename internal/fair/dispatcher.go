@@ -84,15 +84,13 @@ func (d *Dispatcher) NewQueue(limit int) *Queue {
 // Run serves until done is closed, and then once more what is queued by then.
 func (d *Dispatcher) Run(done <-chan struct{}) {
 	batch := make([]event.Event, alone)
-	for {
-		for d.serveOne(batch) {
-		}
+	for over := false; !over; {
 		select {
 		case <-d.wake:
 		case <-done:
-			for d.serveOne(batch) {
-			}
-			return
+			over = true
+		}
+		for d.serveOne(batch) {
 		}
 	}
 }

@@ -1,0 +1,201 @@
+package ami_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/apn/ami"
+	"github.com/apn/ami/action"
+	"github.com/apn/ami/amitest"
+)
+
+// pingServer answers every action with the Response of a Ping, and nothing
+// more: the fake Asterisk would measure itself.
+func pingServer(b *testing.B) net.Listener {
+	b.Helper()
+	l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go answerPings(conn)
+		}
+	}()
+	return l
+}
+
+func answerPings(conn net.Conn) {
+	defer conn.Close() //nolint:errcheck // the benchmark is over
+	in := bufio.NewReader(conn)
+	_, _ = conn.Write([]byte("Asterisk Call Manager/11.0.0\r\n"))
+	out, id := make([]byte, 0, 256), ""
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return
+		}
+		if len(line) > 10 && string(line[:10]) == "ActionID: " {
+			id = string(line[10:])
+		}
+		if len(line) > 2 {
+			continue
+		}
+		out = append(out[:0], "Response: Success\r\nActionID: "...)
+		out = append(out, id...)
+		out = append(out, "Ping: Pong\r\nTimestamp: 1795419656.589808\r\n\r\n"...)
+		if _, err := conn.Write(out); err != nil {
+			return
+		}
+	}
+}
+
+// rawPing sends the same bytes and reads up to the blank line.
+func rawPing(conn net.Conn, in *bufio.Reader, ping []byte) error {
+	if _, err := conn.Write(ping); err != nil {
+		return err
+	}
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		if len(line) <= 2 {
+			return nil
+		}
+	}
+}
+
+// BenchmarkSendPing sends a Ping over loopback through the client and raw, in
+// turns within one run; "x-raw" is the ratio of the times.
+func BenchmarkSendPing(b *testing.B) {
+	l := pingServer(b)
+	defer l.Close() //nolint:errcheck // the benchmark is over
+	c, err := ami.Dial(b.Context(), ami.Node{Key: "pbx1", Addr: l.Addr().String(), Username: "u", Secret: ami.NewSecret("s")})
+	require.NoError(b, err)
+	defer c.Close() //nolint:errcheck // it returns nil
+	conn, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(b, err)
+	defer conn.Close() //nolint:errcheck // the benchmark is over
+	in := bufio.NewReader(conn)
+	_, err = in.ReadSlice('\n')
+	require.NoError(b, err)
+	ping := []byte("Action: Ping\r\nActionID: pbx1:0123456789ab:1000\r\n\r\n")
+
+	const turn = 100
+	var client, raw time.Duration
+	b.ReportAllocs()
+	for b.Loop() {
+		start := time.Now()
+		for range turn {
+			if _, err := c.Send(b.Context(), action.Ping{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		middle := time.Now()
+		for range turn {
+			if err := rawPing(conn, in, ping); err != nil {
+				b.Fatal(err)
+			}
+		}
+		client += middle.Sub(start)
+		raw += time.Since(middle)
+	}
+	b.ReportMetric(float64(client)/float64(raw), "x-raw")
+	b.ReportMetric(float64(client.Nanoseconds())/float64(b.N*turn), "ns/ping")
+}
+
+// BenchmarkIdleNode measures heap and stacks of a connected node that does
+// nothing, the client's side only.
+func BenchmarkIdleNode(b *testing.B) {
+	l := pingServer(b)
+	defer l.Close() //nolint:errcheck // the benchmark is over
+	const nodes = 200
+	for b.Loop() {
+		used := func() uint64 {
+			runtime.GC()
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return m.HeapInuse + m.StackInuse
+		}
+		// The server's side costs as much again as these bare connections do.
+		var bare []net.Conn
+		empty := used()
+		for range nodes {
+			conn, err := net.Dial("tcp", l.Addr().String())
+			require.NoError(b, err)
+			_, err = conn.Read(make([]byte, 100))
+			require.NoError(b, err)
+			bare = append(bare, conn)
+		}
+		server := used() - empty
+		before := used()
+		var clients []*ami.Client
+		for i := range nodes {
+			c, err := ami.Dial(b.Context(), ami.Node{Key: fmt.Sprint("pbx", i), Addr: l.Addr().String(), Username: "u", Secret: ami.NewSecret("s")})
+			require.NoError(b, err)
+			clients = append(clients, c)
+		}
+		total := used() - before
+		b.ReportMetric(float64(total-server)/nodes/1024, "KiB/node")
+		for _, c := range clients {
+			require.NoError(b, c.Close())
+		}
+		for _, conn := range bare {
+			require.NoError(b, conn.Close())
+		}
+	}
+}
+
+// TestKillCycles connects and kills 10,000 times and looks for what is left
+// behind: goroutines (goleak), heap, files.
+func TestKillCycles(t *testing.T) { // D7
+	cycles := 10_000
+	if testing.Short() {
+		cycles = 500
+	}
+	srv := amitest.NewServer(amitest.WithoutLedger())
+	defer srv.Close()
+	c, err := ami.New(node(srv), ami.WithDialer(srv.DialContext),
+		ami.WithBackoff(time.Millisecond, time.Millisecond, time.Millisecond), ami.WithBreaker(1000, 10*time.Millisecond, 1))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	var before runtime.MemStats
+	for i := range cycles {
+		require.NoError(t, c.Ready(t.Context()))
+		p := c.Start(t.Context(), action.Ping{})
+		epoch := c.Stats().Epoch
+		for _, s := range srv.Sessions() {
+			s.Reset()
+		}
+		<-p.Done()
+		for c.Stats().Epoch == epoch && c.State() == ami.Ready {
+			runtime.Gosched()
+		}
+		if i == 100 {
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+		}
+	}
+	require.Zero(t, c.Stats().Pending)
+	var after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(2<<20))
+	require.Less(t, runtime.NumGoroutine(), 30)
+	cancel()
+	require.NoError(t, <-done)
+	require.GreaterOrEqual(t, c.Stats().Connects, uint64(cycles-1))
+}
