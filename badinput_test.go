@@ -91,7 +91,7 @@ func TestTLS(t *testing.T) { // D3
 	n.TLS = srv.ClientTLS()
 	c, err := ami.Dial(t.Context(), n)
 	require.NoError(t, err)
-	defer c.Close() //nolint:errcheck // it returns nil
+	defer c.Close()
 	long := action.UserEvent{UserEvent: "Long"}
 	for range 100 {
 		long.Headers = append(long.Headers, amitest.F("K", "a value of some length, so that the action has several records"))

@@ -35,7 +35,7 @@ func pingServer(b *testing.B) net.Listener {
 }
 
 func answerPings(conn net.Conn) {
-	defer conn.Close() //nolint:errcheck // the benchmark is over
+	defer conn.Close()
 	in := bufio.NewReader(conn)
 	_, _ = conn.Write([]byte("Asterisk Call Manager/11.0.0\r\n"))
 	out, id := make([]byte, 0, 256), ""
@@ -79,13 +79,13 @@ func rawPing(conn net.Conn, in *bufio.Reader, ping []byte) error {
 // turns within one run; "x-raw" is the ratio of the times.
 func BenchmarkSendPing(b *testing.B) {
 	l := pingServer(b)
-	defer l.Close() //nolint:errcheck // the benchmark is over
+	defer l.Close()
 	c, err := ami.Dial(b.Context(), ami.Node{Key: "pbx1", Addr: l.Addr().String(), Username: "u", Secret: ami.NewSecret("s")})
 	require.NoError(b, err)
-	defer c.Close() //nolint:errcheck // it returns nil
+	defer c.Close()
 	conn, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(b, err)
-	defer conn.Close() //nolint:errcheck // the benchmark is over
+	defer conn.Close()
 	in := bufio.NewReader(conn)
 	_, err = in.ReadSlice('\n')
 	require.NoError(b, err)
@@ -118,7 +118,7 @@ func BenchmarkSendPing(b *testing.B) {
 // nothing, the client's side only.
 func BenchmarkIdleNode(b *testing.B) {
 	l := pingServer(b)
-	defer l.Close() //nolint:errcheck // the benchmark is over
+	defer l.Close()
 	const nodes = 200
 	for b.Loop() {
 		used := func() uint64 {

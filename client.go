@@ -297,8 +297,13 @@ func (c *Client) Close() error {
 func (c *Client) notReady() error {
 	now, _, over := c.state.get()
 	e := &NotReadyError{Node: c.node.Key, State: now.To, Err: now.Reason}
-	if over || c.draining.Load() {
+	switch {
+	case over || c.draining.Load():
 		e.Err = ErrClosed
+	case e.State == Ready:
+		// The session has just ended, or come up just now; the action would
+		// have met the old one.
+		e.State = Disconnected
 	}
 	return e
 }

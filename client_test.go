@@ -374,7 +374,8 @@ func TestListStreams(t *testing.T) { // C2
 			require.Equal(t, time.Duration(n)*time.Second, time.Since(start), "as they come")
 		}
 		require.Equal(t, 5, n)
-		for range c.List(t.Context(), action.New("Slow")) {
+		for _, err := range c.List(t.Context(), action.New("Slow")) {
+			require.NoError(t, err)
 			break
 		}
 		require.Zero(t, c.Stats().Pending)

@@ -65,7 +65,7 @@ type NotReadyError struct {
 }
 
 func (e *NotReadyError) Error() string {
-	s := fmt.Sprintf("ami: node %s is not ready but %s", e.Node, e.State)
+	s := fmt.Sprintf("ami: node %s takes no actions, it is %s", e.Node, e.State)
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

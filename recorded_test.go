@@ -138,7 +138,7 @@ func TestRecordedConversations(t *testing.T) {
 				_, actions := recordedActions(t, tc.name)
 				c, err := ami.Dial(t.Context(), node(srv), ami.WithDialer(srv.DialContext))
 				require.NoError(t, err)
-				defer c.Close() //nolint:errcheck // it returns nil, and no test is left to fail
+				defer c.Close()
 				var pending []*ami.Pending
 				for _, a := range actions {
 					if tc.name == "3-iaxnetstats" && a.Name() == "Logoff" {
@@ -166,7 +166,7 @@ func TestRecordedErrors(t *testing.T) { // C4
 				defer srv.Close()
 				c, err := ami.Dial(t.Context(), node(srv), ami.WithDialer(srv.DialContext))
 				require.NoError(t, err)
-				defer c.Close() //nolint:errcheck // it returns nil, and no test is left to fail
+				defer c.Close()
 				want := recordedMessages(t, name)
 				_, actions := recordedActions(t, name)
 				ids := recordedIDs(t, name)

@@ -132,9 +132,9 @@ func (c *Client) serve(ctx context.Context, s *session, retry *supervise.Retry) 
 	c.session.Store(nil)
 	s.conn.Wait() // the answers that were read already beat the end
 	cause := c.cause(s)
-	c.table.End(s.epoch, &sessionError{cause})
 	err := &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: opSession, Sent: true, Err: cause}
-	c.state.set(Disconnected, s.epoch, err)
+	c.state.set(Disconnected, s.epoch, err) // before the callers learn of it and ask
+	c.table.End(s.epoch, &sessionError{cause})
 	return err
 }
 

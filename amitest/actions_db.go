@@ -51,10 +51,10 @@ func dbGet(c *Call) {
 
 // dbTree returns the sorted keys at Family and Key, which may both be missing.
 func (c *Call) dbTree() []string {
-	prefix := ""
+	var prefix strings.Builder
 	for _, part := range []string{c.Get("Family"), c.Get("Key")} {
 		if part != "" {
-			prefix += "/" + part
+			prefix.WriteString("/" + part)
 		}
 	}
 	p := c.session.srv.pbx
@@ -62,7 +62,7 @@ func (c *Call) dbTree() []string {
 	defer p.mu.Unlock()
 	keys := slices.Sorted(maps.Keys(p.db))
 	return slices.DeleteFunc(keys, func(key string) bool {
-		return key != prefix && !strings.HasPrefix(key, prefix+"/")
+		return key != prefix.String() && !strings.HasPrefix(key, prefix.String()+"/")
 	})
 }
 

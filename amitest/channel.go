@@ -207,9 +207,9 @@ func (c channel) duration() (seconds int, clock string) {
 
 // parseCallerID splits "name" <number>.
 func parseCallerID(s string) (name, num string) {
-	if i := strings.IndexByte(s, '<'); i >= 0 {
-		num = strings.TrimSuffix(strings.TrimSpace(s[i+1:]), ">")
-		return strings.Trim(strings.TrimSpace(s[:i]), `"`), num
+	if before, after, ok := strings.Cut(s, "<"); ok {
+		num = strings.TrimSuffix(strings.TrimSpace(after), ">")
+		return strings.Trim(strings.TrimSpace(before), `"`), num
 	}
 	if _, err := strconv.Atoi(s); err == nil {
 		return "", s

@@ -51,13 +51,12 @@ func alloc(wire string, starts []uint32, sentinel, raw uint32) *Frame {
 // remains of something else: they do not hide the message behind them.
 func (f *Frame) classify() {
 	for i := range f.Len() {
-		line := f.line(i)
-		colon := strings.IndexByte(line, ':')
-		if colon < 0 {
+		key, _, ok := strings.Cut(f.line(i), ":")
+		if !ok {
 			continue
 		}
 		f.first = uint32(i)
-		switch key := line[:colon]; {
+		switch {
 		case equalFold(key, "Event"):
 			f.kind = Event
 		case equalFold(key, "Response"):

@@ -18,7 +18,8 @@ const (
 	Keep
 	// Done: the answer is complete.
 	Done
-	// Refused: the answer is complete, and Asterisk said Error.
+	// Refused: Asterisk said Error, and the answer is complete or gets no more
+	// frames.
 	Refused
 	// Missing: the end came without the Response that must precede it.
 	Missing
@@ -70,7 +71,9 @@ func (p *Progress) Expire() Verdict {
 	switch {
 	case p.early:
 		return Missing
-	case p.strategy.Partial:
+	case p.refused: // what else was to come would not make it a success
+		return Refused
+	case p.strategy.Partial && p.messages > 0:
 		return PartialDone
 	default:
 		return Expired

@@ -90,7 +90,7 @@ type Strategy struct {
 	Timeout time.Duration
 
 	// Partial says what a timeout yields: what came so far instead of an
-	// error.
+	// error. If nothing came, or an Error, it is an error all the same.
 	Partial bool
 
 	// MaxMessages bounds the number of frames in the answer.

@@ -246,27 +246,26 @@ func (t *Table) find(id string, f *frame.Frame) *Pending {
 }
 
 func (t *Table) byID(id string) *Pending {
+	n, _ := t.number(id)
+	return t.pending[n] // none has 0
+}
+
+// number returns the sequence number in an ActionID that New has given out.
+func (t *Table) number(id string) (n uint64, ok bool) {
 	digits, ok := strings.CutPrefix(id, t.prefix)
-	if !ok {
-		return nil
+	if !ok || strings.HasPrefix(digits, "0") { // 007 is not 7
+		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil {
-		return nil
+	if err != nil || n > t.sequence.Load() {
+		return 0, false
 	}
-	if p := t.pending[n]; p != nil && p.ID == id { // not +7 or 007
-		return p
-	}
-	return nil
+	return n, true
 }
 
 // orphan tells what a frame is that no action waits for.
 func (t *Table) orphan(id string, event bool, f *frame.Frame) Fate {
-	digits, ours := strings.CutPrefix(id, t.prefix)
-	if ours {
-		n, err := strconv.ParseUint(digits, 10, 64)
-		ours = err == nil && n <= t.sequence.Load()
-	}
+	_, ours := t.number(id)
 	if event {
 		if _, broadcast := f.Lookup("Privilege"); ours && !broadcast {
 			return Late // an item of a list that nobody waits for any more
