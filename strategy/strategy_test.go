@@ -349,7 +349,7 @@ func TestValidate(t *testing.T) { // C2
 		{"list", entries, "", ""},
 		{"async", strategy.AsyncBy("OriginateResponse"), "", ""},
 		{"all set", strategy.Strategy{Kind: strategy.Bare, Timeout: time.Second, MaxMessages: 1, Responses: 1}, "", ""},
-		{"kind", strategy.Strategy{Kind: strategy.Bare + 1}, "Kind", "kind(7)"},
+		{"kind", strategy.Strategy{Kind: strategy.Bare + 1}, "Kind", "is 7"},
 		{"list without end", strategy.Strategy{Kind: strategy.List}, "Terminal", "list"},
 		{"async without end", strategy.Strategy{Kind: strategy.Async}, "Terminal", "async"},
 		{"event-only without end", strategy.Strategy{Kind: strategy.EventOnly}, "Terminal", "event-only"},
