@@ -4,8 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"os"
+	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,12 +20,18 @@ import (
 	"github.com/apn/ami/amitest"
 )
 
-// pingServer answers every action with the Response of a Ping, and nothing
-// more: the fake Asterisk would measure itself.
-func pingServer(b *testing.B) net.Listener {
-	b.Helper()
-	l, err := new(net.ListenConfig).Listen(b.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(b, err)
+// pingServerEnv makes the test binary a server that answers every action with
+// the Response of a Ping, in a process of its own: in the same one the raw
+// ping-pong stays on one thread, which no real server does.
+const pingServerEnv = "AMI_PING_SERVER"
+
+// servePings is that process. It ends with its standard input.
+func servePings() error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -31,7 +41,27 @@ func pingServer(b *testing.B) net.Listener {
 			go answerPings(conn)
 		}
 	}()
-	return l
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// pingServer starts that process and returns its address.
+func pingServer(b *testing.B) string {
+	b.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), os.Args[0]) // ended by its input
+	cmd.Env = append(os.Environ(), pingServerEnv+"=1")
+	in, err := cmd.StdinPipe()
+	require.NoError(b, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, cmd.Start())
+	b.Cleanup(func() {
+		require.NoError(b, in.Close())
+		require.NoError(b, cmd.Wait())
+	})
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(b, err)
+	return strings.TrimSpace(addr)
 }
 
 func answerPings(conn net.Conn) {
@@ -78,12 +108,11 @@ func rawPing(conn net.Conn, in *bufio.Reader, ping []byte) error {
 // BenchmarkSendPing sends a Ping over loopback through the client and raw, in
 // turns within one run; "x-raw" is the ratio of the times.
 func BenchmarkSendPing(b *testing.B) {
-	l := pingServer(b)
-	defer l.Close()
-	c, err := ami.Dial(b.Context(), ami.Node{Key: "pbx1", Addr: l.Addr().String(), Username: "u", Secret: ami.NewSecret("s")})
+	addr := pingServer(b)
+	c, err := ami.Dial(b.Context(), ami.Node{Key: "pbx1", Addr: addr, Username: "u", Secret: ami.NewSecret("s")})
 	require.NoError(b, err)
 	defer c.Close()
-	conn, err := net.Dial("tcp", l.Addr().String())
+	conn, err := net.Dial("tcp", addr)
 	require.NoError(b, err)
 	defer conn.Close()
 	in := bufio.NewReader(conn)
@@ -117,8 +146,7 @@ func BenchmarkSendPing(b *testing.B) {
 // BenchmarkIdleNode measures heap and stacks of a connected node that does
 // nothing, the client's side only.
 func BenchmarkIdleNode(b *testing.B) {
-	l := pingServer(b)
-	defer l.Close()
+	addr := pingServer(b)
 	const nodes = 200
 	for b.Loop() {
 		used := func() uint64 {
@@ -128,31 +156,17 @@ func BenchmarkIdleNode(b *testing.B) {
 			runtime.ReadMemStats(&m)
 			return m.HeapInuse + m.StackInuse
 		}
-		// The server's side costs as much again as these bare connections do.
-		var bare []net.Conn
-		empty := used()
-		for range nodes {
-			conn, err := net.Dial("tcp", l.Addr().String())
-			require.NoError(b, err)
-			_, err = conn.Read(make([]byte, 100))
-			require.NoError(b, err)
-			bare = append(bare, conn)
-		}
-		server := used() - empty
 		before := used()
 		var clients []*ami.Client
 		for i := range nodes {
-			c, err := ami.Dial(b.Context(), ami.Node{Key: fmt.Sprint("pbx", i), Addr: l.Addr().String(), Username: "u", Secret: ami.NewSecret("s")})
+			c, err := ami.Dial(b.Context(), ami.Node{Key: fmt.Sprint("pbx", i), Addr: addr, Username: "u", Secret: ami.NewSecret("s")})
 			require.NoError(b, err)
 			clients = append(clients, c)
 		}
 		total := used() - before
-		b.ReportMetric(float64(total-server)/nodes/1024, "KiB/node")
+		b.ReportMetric(float64(total)/nodes/1024, "KiB/node")
 		for _, c := range clients {
 			require.NoError(b, c.Close())
-		}
-		for _, conn := range bare {
-			require.NoError(b, conn.Close())
 		}
 	}
 }
