@@ -2,6 +2,16 @@ module github.com/apn/ami/cmd/ami
 
 go 1.26.0
 
-require github.com/apn/ami v0.0.0
+require (
+	github.com/apn/ami v0.0.0
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
+	github.com/sony/gobreaker/v2 v2.4.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
 
 replace github.com/apn/ami => ../../

@@ -1,0 +1,45 @@
+// Package ami is a client for Asterisk servers through the Asterisk Manager
+// Interface (AMI): it keeps a connection, sends actions and returns their
+// answers, and delivers every event.
+//
+//	c, err := ami.Dial(ctx, ami.Node{
+//		Key: "pbx1", Addr: "pbx1.example.com:5038",
+//		Username: "app", Secret: ami.NewSecret(os.Getenv("AMI_SECRET")),
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	defer c.Close()
+//	r, err := c.Send(ctx, action.Command{Command: "core show uptime"})
+//
+// # Life of a client
+//
+// New checks its arguments and does nothing else. Run keeps the node connected
+// until its context ends: it logs in, sends keepalives, and after a failure
+// waits and tries again. It returns nil at a clean end, so that it fits an
+// errgroup. Dial is New and Run in one, for programs that want an error if the
+// server is not there. Shutdown waits for pending answers and logs off, Close
+// does not wait; both return when every goroutine of the client has ended.
+//
+// # Concurrency properties
+//
+// All methods of Client, Subscription and Pending may be called from any
+// goroutine. Reading from Asterisk waits for nobody: not for writing, not for a
+// subscriber, not for a log handler. Answers take another way than events, so
+// that no slow subscriber delays or drops one.
+//
+// # Expected subscriber behaviour
+//
+// A subscription has a buffer. A subscriber that does not keep up loses events,
+// by default the oldest; Event.Lost of the next one tells how many, and
+// Subscription.Dropped the total. A subscription survives reconnects. Between
+// the events of two sessions comes one that is a Gap: Asterisk may have sent
+// others meanwhile, so what was derived from events should be read afresh.
+//
+// # Errors
+//
+// Errors are types to branch on; see Client.Send for the list. The question
+// after a failure is whether the action may have been executed: SafeToRetry
+// answers it exactly, because an action is either taken by the writer or
+// revoked, never both.
+package ami
