@@ -3,7 +3,6 @@ package ami_test
 import (
 	"context"
 	"fmt"
-	"log"
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/action"
@@ -20,7 +19,7 @@ func exampleClient(ctx context.Context, srv *amitest.Server) *ami.Client {
 		Secret:   ami.NewSecret("secret"),
 	}, ami.WithDialer(srv.DialContext))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return c
 }
@@ -34,7 +33,7 @@ func ExampleClient_Send() {
 
 	r, err := c.Send(ctx, action.Ping{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(r.Get("Ping"))
 	// Output: Pong
@@ -49,7 +48,7 @@ func ExampleClient_List() {
 
 	for peer, err := range c.List(ctx, action.IAXpeers{}) {
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println(peer.Get("ObjectName"))
 	}
@@ -68,11 +67,11 @@ func ExampleClient_Subscribe() {
 	alarms := c.Subscribe(ami.Named("UserEvent"))
 	_, err := c.Send(ctx, action.UserEvent{UserEvent: "Alarm"})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for e, err := range alarms.All(ctx) {
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println(e.Node, e.Name(), e.Get("UserEvent"))
 		break

@@ -6,6 +6,7 @@ package correlate
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -293,10 +294,5 @@ func (t *Table) remove(p *Pending) {
 }
 
 func without(list []*Pending, p *Pending) []*Pending {
-	for i, q := range list {
-		if q == p {
-			return append(list[:i:i], list[i+1:]...)
-		}
-	}
-	return list
+	return slices.DeleteFunc(list, func(q *Pending) bool { return q == p })
 }

@@ -130,7 +130,8 @@ func TestActionIDOfLongNodeKeys(t *testing.T) { // C1
 	assert.Equal(t, a, Prefix(common+"a", instance), "the hash is stable")
 	assert.Equal(t, strings.Repeat("n", 21), a[:21])
 	assert.Equal(t, strings.Repeat("n", nodeMost)+":"+instance+":", Prefix(strings.Repeat("n", nodeMost), instance), "not cut")
-	assert.NotEqual(t, NewInstance(), NewInstance())
+	first, second := NewInstance(), NewInstance()
+	assert.NotEqual(t, first, second)
 }
 
 func TestAddFull(t *testing.T) { // C3, C6
@@ -571,9 +572,7 @@ func TestConcurrentEnds(t *testing.T) { // C3, C5
 		var all []*frame.Frame
 		for _, w := range wires {
 			f, err := frame.Parse(w + "\n\n")
-			if !assert.NoError(t, err) {
-				continue
-			}
+			require.NoError(t, err)
 			all = append(all, f)
 		}
 		return all
