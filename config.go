@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/apn/ami/frame"
+	"github.com/apn/ami/internal/redact"
 	"github.com/apn/ami/internal/supervise"
 )
 
@@ -15,6 +16,9 @@ import (
 type config struct {
 	logger *slog.Logger
 	limits frame.Limits
+
+	redaction redact.Rules
+	redact    *redact.Policy // compiled by check
 
 	dialTimeout, loginTimeout, writeTimeout time.Duration
 	readIdle, keepalive, keepaliveTimeout   time.Duration
@@ -110,6 +114,10 @@ func (c *config) check() error {
 	}
 	if c.logger == nil {
 		return &ConfigError{Key: "Logger", Value: nil, Reason: "must not be nil: leave the option out for no logging"}
+	}
+	var err error
+	if c.redact, err = redact.New(c.redaction); err != nil {
+		return &ConfigError{Key: "Redaction", Value: "a pattern", Reason: err.Error(), Err: err}
 	}
 	if err := c.limits.Validate(); err != nil {
 		e := &ConfigError{Key: "Limits", Reason: err.Error(), Err: err}

@@ -49,7 +49,7 @@ type ActionError struct {
 	Node     string
 	Action   string
 	ActionID string
-	Message  string    // Asterisk's, without line ends
+	Message  string    // Asterisk's, without line ends and redacted
 	Response *Response // all that was received, Command output included
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/apn/ami/frame"
+	"github.com/apn/ami/internal/redact"
 )
 
 // An Option sets up a Client. Its value is checked by New, which returns a
@@ -18,13 +19,33 @@ type Resolver interface {
 	LookupHost(ctx context.Context, host string) (addrs []string, err error)
 }
 
+// Redaction says what is a secret, besides headers and assignments whose name
+// speaks of a secret, password, token, auth, key or credential.
+type Redaction struct {
+	// Headers are names whose values are hidden, whatever the case.
+	Headers []string
+	// Names are regular expressions; the value of a header whose name matches
+	// one is hidden.
+	Names []string
+	// Values are regular expressions; what matches in any value is hidden, or,
+	// if the expression has groups, what its groups match.
+	Values []string
+}
+
 // WithLogger sends log records to l; every one carries server_key. Default: no
-// logging. The logger is called by the supervisor of the node only: a handler
+// logging. The logger is called by the supervisor of the node: a handler
 // that blocks delays its reconnects and keepalives, but no event and no answer.
+// At level Debug the goroutine that calls Send or Start logs each action too,
+// its headers redacted.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
 
 // WithLimits bounds what the node may make its reader hold.
 func WithLimits(l frame.Limits) Option { return func(c *config) { c.limits = l } }
+
+// WithRedaction hides more than the secrets that are known by name in the
+// records and error texts of the client. A pattern that is no regular
+// expression is refused by New.
+func WithRedaction(r Redaction) Option { return func(c *config) { c.redaction = redact.Rules(r) } }
 
 // WithDialTimeout bounds the way up to the greeting: lookup, connect, TLS,
 // banner. Default 3 s; 10 ms to 5 min. Keep it short: in a large fleet an

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -254,6 +255,7 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		err = s.conn.Enqueue(&p.Out)
 	}
 	if err == nil {
+		c.logAction(ctx, s, p)
 		if m == started && ctx.Err() != nil {
 			// It ended before the action was in the table and found nothing.
 			c.table.Abandon(p, context.Cause(ctx))
@@ -274,6 +276,19 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	return nil, err
 }
 
+// logAction shows a queued action at level Debug, without its secrets.
+func (c *Client) logAction(ctx context.Context, s *session, p *correlate.Pending) {
+	if !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	f, err := frame.Parse(string(p.Bytes))
+	if err != nil {
+		return // it has just been encoded
+	}
+	depth, _ := s.conn.Depth()
+	c.log.DebugContext(ctx, "action queued", "action_id", p.ID, "queue_depth", depth, "headers", c.cfg.redact.Headers(f.All()))
+}
+
 // result builds what Send returns from an action that has ended.
 func (c *Client) result(name string, p *correlate.Pending) (*Response, error) {
 	r := &Response{Node: c.node.Key, ActionID: p.ID, Frame: p.Response, Items: p.Items, End: p.End}
@@ -287,7 +302,7 @@ func (c *Client) result(name string, p *correlate.Pending) (*Response, error) {
 		r.Partial = true
 		return r, nil
 	case strategy.Refused:
-		return nil, &ActionError{Node: c.node.Key, Action: name, ActionID: p.ID, Message: r.Message(), Response: r}
+		return nil, &ActionError{Node: c.node.Key, Action: name, ActionID: p.ID, Message: c.cfg.redact.Text(r.Message()), Response: r}
 	case strategy.Missing:
 		return nil, &MissingResponseError{Node: c.node.Key, Action: name, ActionID: p.ID, Response: r}
 	case strategy.Overflow:

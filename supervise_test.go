@@ -274,6 +274,28 @@ func TestWithoutSubscription(t *testing.T) { // E6: nothing is queued and nothin
 	})
 }
 
+func TestRedaction(t *testing.T) { // G1, G2
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		srv.Handle("Odd", func(call *amitest.Call) { call.Error("bad token=canary given") })
+		log := newLogbook()
+		c := dial(t, srv, ami.WithLogger(slog.New(log)), ami.WithRedaction(ami.Redaction{Headers: []string{"Pin"}}))
+		_, err := c.Send(t.Context(), action.New("Odd", "Secret", "canary", "Pin", "canary", "Variable", "X_TOKEN=canary", "Channel", "seen"))
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "canary")
+		found := log.find("action queued")
+		require.Len(t, found, 1)
+		require.Contains(t, found[0]["headers"], "seen")
+		require.Contains(t, found[0], "action_id")
+		require.Contains(t, found[0], "queue_depth")
+		require.NotContains(t, fmt.Sprint(*log.records), "canary")
+
+		_, err = ami.New(node(srv), ami.WithRedaction(ami.Redaction{Names: []string{"("}}))
+		e, ok := errors.AsType[*ami.ConfigError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, "Redaction", e.Key)
+	})
+}
+
 func TestMalformed(t *testing.T) { // B3, S7, S8, S9
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		log := newLogbook()

@@ -1,0 +1,50 @@
+package redact
+
+import (
+	"errors"
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestPolicy(t *testing.T) { // G2
+	p, err := New(Rules{Headers: []string{"Cvv"}, Names: []string{"^X-"}, Values: []string{`\d{16}`, `pin (\d+) of (\d+)`}})
+	require.NoError(t, err)
+	for _, tc := range []struct{ name, header, value, want string }{
+		{"secret", "Secret", "canary", Mask},
+		{"any case", "SECRET", "canary", Mask},
+		{"MD5 key", "Key", "canary", Mask},
+		{"password inside a name", "RemoteSecretPassword", "canary", Mask},
+		{"auth token", "AuthToken", "canary", Mask},
+		{"empty", "Secret", "", ""},
+		{"variable", "Variable", "X_TOKEN=canary", "X_TOKEN=" + Mask},
+		{"function", "Variable", "HASH(api_key)=canary,B=2", "HASH(api_key)=" + Mask + ",B=2"},
+		{"two in one", "AppData", "password=canary&x=1&secret: canary", "password=" + Mask + "&x=1&secret: " + Mask},
+		{"own header", "cvv", "123", Mask},
+		{"own name pattern", "X-Any", "canary", Mask},
+		{"own value pattern", "AppData", "card 4111111111111111 ok", "card " + Mask + " ok"},
+		{"own groups", "AppData", "pin 12 of 34.", "pin " + Mask + " of " + Mask + "."},
+		{"harmless", "Channel", "PJSIP/2001-00000001", "PJSIP/2001-00000001"},
+		{"action id", "ActionID", "pbx1:0123:7", "pbx1:0123:7"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			require.Equal(t, tc.want, p.Header(tc.header, tc.value))
+		})
+	}
+	require.Equal(t, `Secret: "`+Mask+`"`, p.Headers(maps.All(map[string]string{"Secret": "canary"})))
+}
+
+func TestBadPattern(t *testing.T) { // G2
+	for _, r := range []Rules{{Names: []string{"("}}, {Values: []string{"a**("}}} {
+		_, err := New(r)
+		e, ok := errors.AsType[*PatternError](err)
+		require.True(t, ok)
+		require.NotEmpty(t, e.Pattern)
+		require.ErrorContains(t, err, e.Pattern)
+		require.Error(t, errors.Unwrap(err))
+	}
+}
