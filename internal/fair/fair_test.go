@@ -1,0 +1,156 @@
+package fair
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/apn/ami/event"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func numbered(node string, n uint64) event.Event { return event.Event{Node: node, Seq: n} }
+
+func gapped(n uint64) event.Event {
+	return event.OfGap("a", n, time.Time{}, event.Gap{From: n, To: n + 1, Down: time.Second})
+}
+
+// TestRing compares random operations with what must hold: order is kept, and
+// the events that came out plus those told as lost are all that went in (E6, E7).
+func TestRing(t *testing.T) {
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		r := NewRing(2 + rnd.IntN(50))
+		var pushed, dropped, out, told, gaps uint64
+		var last uint64
+		batch := make([]event.Event, 20)
+		pop := func() {
+			n := r.Pop(batch[:1+rnd.IntN(20)])
+			for _, e := range batch[:n] {
+				require.Greater(t, e.Seq, last)
+				last = e.Seq
+				told += e.Lost
+				if _, gap := e.Gap(); gap {
+					gaps++
+				} else {
+					out++
+				}
+			}
+		}
+		gapOpen := false
+		for i := range uint64(500) {
+			if rnd.IntN(20) == 0 {
+				dropped += r.Push(gapped(i + 1))
+				gapOpen = true
+			} else {
+				pushed++
+				dropped += r.Push(numbered("a", i+1))
+			}
+			if rnd.IntN(15) == 0 {
+				pop()
+			}
+		}
+		for r.Len() > 0 {
+			pop()
+		}
+		require.Equal(t, pushed, out+dropped)
+		require.Equal(t, dropped, told, "each loss is told")
+		if gapOpen {
+			require.Positive(t, gaps, "a gap is never dropped")
+		}
+	}
+}
+
+func TestGapsMerge(t *testing.T) { // E7
+	r := NewRing(2)
+	require.Zero(t, r.Push(gapped(1)))
+	require.Zero(t, r.Push(gapped(2)))
+	require.True(t, r.Full())
+	require.Zero(t, r.Push(numbered("a", 3)))
+	got := make([]event.Event, 3)
+	require.Equal(t, 2, r.Pop(got))
+	g, ok := got[0].Gap()
+	require.True(t, ok)
+	require.EqualValues(t, 1, g.From)
+	require.EqualValues(t, 3, g.To)
+	require.Equal(t, 2*time.Second, g.Down)
+}
+
+func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up missed
+	const nodes, events = 20, 2000
+	var wg sync.WaitGroup
+	last := map[string]uint64{}
+	total := 0
+	d := NewDispatcher(func(batch []event.Event) {
+		for _, e := range batch {
+			if e.Seq != last[e.Node]+1 {
+				panic(fmt.Sprintf("%s: %d behind %d", e.Node, e.Seq, last[e.Node]))
+			}
+			last[e.Node] = e.Seq
+			total++
+		}
+	})
+	done := make(chan struct{})
+	var serving sync.WaitGroup
+	serving.Go(func() { d.Run(done) })
+	for n := range nodes {
+		q := d.NewQueue(events)
+		wg.Go(func() {
+			for i := range uint64(events) {
+				q.Push([]event.Event{numbered(fmt.Sprint(n), i+1)})
+			}
+			if q.Dropped() != 0 {
+				panic("dropped below the limit")
+			}
+		})
+	}
+	wg.Wait()
+	close(done)
+	serving.Wait()
+	require.Equal(t, nodes*events, total, "what is queued at the end is delivered")
+}
+
+func TestQuietNodeIsServedWithinOneRound(t *testing.T) { // E4, E5
+	synctest.Test(t, func(t *testing.T) {
+		var order []string
+		d := NewDispatcher(func(batch []event.Event) {
+			for _, e := range batch {
+				order = append(order, e.Node)
+			}
+		})
+		noisy, quiet := d.NewQueue(1000), d.NewQueue(10)
+		for i := range uint64(1000) {
+			noisy.Push([]event.Event{numbered("noisy", i)})
+		}
+		quiet.Push([]event.Event{numbered("quiet", 1)})
+		require.Equal(t, 1000, noisy.Len())
+		done := make(chan struct{})
+		close(done)
+		d.Run(done)
+		require.Len(t, order, 1001)
+		for i, node := range order {
+			if node == "quiet" {
+				require.LessOrEqual(t, i, Quantum)
+				return
+			}
+		}
+		t.Fatal("the quiet node was not served")
+	})
+}
+
+func TestQueueDrops(t *testing.T) { // E6
+	d := NewDispatcher(func([]event.Event) {})
+	q := d.NewQueue(10)
+	for i := range uint64(100) {
+		q.Push([]event.Event{numbered("a", i)})
+	}
+	require.EqualValues(t, 90, q.Dropped())
+	require.Equal(t, 10, q.Len())
+}
