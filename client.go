@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/apn/ami/action"
 	"github.com/apn/ami/event"
@@ -226,21 +227,26 @@ func (c *Client) Subscribe(opts ...SubOption) *Subscription {
 
 // Shutdown ends the client gracefully: it takes no more actions, waits for the
 // answers to those that are pending, logs off, lets the receivers of
-// subscriptions take what is buffered, and closes, all until ctx ends. It
-// returns the cause of ctx if that cut the answers short; everything has ended
-// in any case. It may be called together with Close and again.
+// subscriptions take what is buffered (for 5 s at most: nobody may be there),
+// and closes, all until ctx ends. It returns the cause of ctx if that cut the
+// answers short; everything has ended in any case. It may be called together with Close and again.
 func (c *Client) Shutdown(ctx context.Context) error {
 	c.draining.Store(true)
 	err := c.drain(ctx)
 	if s := c.session.Load(); s != nil && err == nil {
 		c.logoff(ctx, s)
 	}
+	grace, cancel := context.WithTimeout(ctx, graceMost)
+	defer cancel()
 	c.mu.Lock()
-	c.grace = ctx.Done()
+	c.grace = grace.Done()
 	c.mu.Unlock()
 	_ = c.Close() // always nil
 	return err
 }
+
+// graceMost bounds the wait for receivers that may have left.
+const graceMost = 5 * time.Second
 
 // logoff says good-bye. Its failure changes nothing: the session ends anyway.
 func (c *Client) logoff(ctx context.Context, s *session) {

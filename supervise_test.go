@@ -233,6 +233,21 @@ func TestShutdownDrains(t *testing.T) { // D7
 	})
 }
 
+func TestShutdownWithoutReceiver(t *testing.T) { // D7: nobody reads the channel any more
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv)
+		events := c.Subscribe(ami.Named("Test")).C()
+		for range 10 {
+			srv.Broadcast("Test", amitest.ClassUser)
+		}
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, c.Shutdown(context.WithoutCancel(t.Context())))
+		require.Equal(t, 5*time.Second, time.Since(start))
+		<-events
+	})
+}
+
 func TestDropSummary(t *testing.T) { // E6: one record an interval
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		log := newLogbook()

@@ -121,8 +121,14 @@ func (c *Conn) Close(cause error) {
 		// done first: reader and writer must find it closed when the closed
 		// socket fails under them, and callers that wait for room must leave.
 		close(c.done)
+		socket := c.net
+		if t, ok := socket.(interface{ NetConn() net.Conn }); ok {
+			// Closing a TLS connection writes to it, for up to 5 s if the peer
+			// does not read, and Asterisk has no use for the good-bye.
+			socket = t.NetConn()
+		}
 		// The error of closing a socket that is given up concerns nobody.
-		_ = c.net.Close()
+		_ = socket.Close()
 	})
 }
 
