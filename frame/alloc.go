@@ -4,7 +4,7 @@ import "strings"
 
 // alloc makes a frame of wire, whose lines start at starts and whose last one
 // ends before sentinel. Frame and offsets are one allocation up to 127 lines:
-// with the string that makes two per frame, which measured 1.3 times faster
+// with the bytes that makes two per frame, which measured 1.3 times faster
 // than three and several times faster than any slice or map of pairs.
 func alloc(wire string, starts []uint32, sentinel, raw uint32) *Frame {
 	var f *Frame
@@ -12,37 +12,41 @@ func alloc(wire string, starts []uint32, sentinel, raw uint32) *Frame {
 	case n <= 16:
 		a := new(struct {
 			Frame
-			at [16]uint32
+			text string
+			at   [16]uint32
 		})
 		f = &a.Frame
-		f.lines = a.at[:n:n]
+		f.wire, f.lines = &a.text, a.at[:n:n]
 	case n <= 32:
 		a := new(struct {
 			Frame
-			at [32]uint32
+			text string
+			at   [32]uint32
 		})
 		f = &a.Frame
-		f.lines = a.at[:n:n]
+		f.wire, f.lines = &a.text, a.at[:n:n]
 	case n <= 64:
 		a := new(struct {
 			Frame
-			at [64]uint32
+			text string
+			at   [64]uint32
 		})
 		f = &a.Frame
-		f.lines = a.at[:n:n]
+		f.wire, f.lines = &a.text, a.at[:n:n]
 	case n <= 128:
 		a := new(struct {
 			Frame
-			at [128]uint32
+			text string
+			at   [128]uint32
 		})
 		f = &a.Frame
-		f.lines = a.at[:n:n]
+		f.wire, f.lines = &a.text, a.at[:n:n]
 	default:
-		f = &Frame{lines: make([]uint32, n)}
+		f = &Frame{wire: new(string), lines: make([]uint32, n)}
 	}
 	copy(f.lines, starts)
 	f.lines[len(starts)] = sentinel
-	f.wire, f.raw = wire, raw
+	*f.wire, f.raw = wire, raw
 	f.classify()
 	return f
 }

@@ -38,7 +38,8 @@ func (e *EncodeError) Error() string {
 // another action), an empty name or one that holds a colon, a second Action
 // header, a line above MaxActionLine, more than MaxActionHeaders headers.
 //
-// Asterisk drops blanks at the start of a value and keeps those at its end.
+// Asterisk drops blanks and control characters at the start of a value and
+// keeps those at its end.
 func AppendAction(dst []byte, name string, fields []Field) ([]byte, error) {
 	start := len(dst)
 	if reason := bad(name, "Action"); reason != "" || name == "" {

@@ -37,9 +37,6 @@ func (f *follows) ends(line []byte, cr, blank bool) bool {
 // endFollowsLine is endLine for a message that began with Response: Follows.
 func (r *Reader) endFollowsLine(start, stop int) (*Frame, error) {
 	line, ended := r.buf[start:stop], r.follows.ended
-	if len(line) > r.lim.Line {
-		return nil, r.reject(LineTooLong, r.lim.Line, start)
-	}
 	if r.follows.ends(line, r.buf[stop] == '\r', start == stop) {
 		if ended {
 			// The end mark may stand behind output without a line feed.
@@ -56,8 +53,8 @@ func (r *Reader) endFollowsLine(start, stop int) (*Frame, error) {
 			return r.complete(sentinel), nil
 		}
 		r.line = start
-		err := r.reject(CommandNotEnded, 0, start)
-		r.discard, r.cut = false, false
+		err := r.reject(CommandNotEnded, 0)
+		r.discard = false
 		r.skipTo(start)
 		return nil, err
 	}

@@ -40,10 +40,13 @@ func (k Kind) String() string {
 //
 // The zero Frame is an empty one.
 type Frame struct {
-	wire string // the message as received, delimiter included
+	// wire is the message as received, delimiter included. It is a pointer
+	// because fmt prints the fields of an unexported *Frame in someone's struct
+	// under some verbs, but not what they point to.
+	wire *string
 
 	// lines has the offset in wire of every line, and at its end that of the
-	// delimiter. It points into the same allocation as the frame (see alloc).
+	// delimiter. Both point into the same allocation as the frame (see alloc).
 	lines []uint32
 
 	first uint32 // index of the first header: lines before it have no colon
@@ -117,7 +120,12 @@ func (f *Frame) Len() int { return max(len(f.lines)-1, 0) }
 // Wire returns the message byte for byte as it was received, with its
 // delimiter. Blank lines that strayed before it are not part of it. Mind that
 // it can hold secrets.
-func (f *Frame) Wire() string { return f.wire }
+func (f *Frame) Wire() string {
+	if f.wire == nil { // the zero Frame
+		return ""
+	}
+	return *f.wire
+}
 
 // String returns kind, name and number of headers, and no value of any other
 // header.
@@ -132,7 +140,7 @@ func (f *Frame) String() string {
 }
 
 // Format makes every verb print what String returns, %#v included, which would
-// show the bytes otherwise.
+// show the insides otherwise.
 func (f *Frame) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, f.String()) // a fmt.State has nowhere to report to
 }
@@ -142,7 +150,7 @@ func (f *Frame) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // line returns line i without its line end.
 func (f *Frame) line(i int) string {
-	return trimCR(f.wire[f.lines[i] : f.lines[i+1]-1])
+	return trimCR((*f.wire)[f.lines[i] : f.lines[i+1]-1])
 }
 
 // header cuts line i at its first colon and drops one blank after it: more of
@@ -167,10 +175,12 @@ func (f *Frame) match(i int, key string) (string, bool) {
 		return v, equalFold(k, key)
 	}
 	start, colon := int(f.lines[i]), int(f.lines[i])+len(key)
-	if colon >= int(f.lines[i+1]) || f.wire[colon] != ':' || !equalFold(f.wire[start:colon], key) {
+	wire := *f.wire
+	if colon >= int(f.lines[i+1]) || wire[colon] != ':' || !equalFold(wire[start:colon], key) ||
+		strings.IndexByte(key, ':') >= 0 { // the name would end at that colon
 		return "", false
 	}
-	return trimBlank(trimCR(f.wire[colon+1 : f.lines[i+1]-1])), true
+	return trimBlank(trimCR(wire[colon+1 : f.lines[i+1]-1])), true
 }
 
 func trimBlank(s string) string {

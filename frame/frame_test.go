@@ -2,9 +2,12 @@ package frame_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -56,22 +59,126 @@ func TestZeroFrame(t *testing.T) {
 	require.Zero(t, f.Len())
 	require.Empty(t, f.Name())
 	require.Empty(t, f.Get("x"))
+	require.Empty(t, f.Values(""))
+	require.Empty(t, f.Wire())
+	require.Equal(t, frame.Other, f.Kind())
+	for range f.All() {
+		t.Error("no header")
+	}
 	require.Equal(t, "text (0 lines)", f.String())
 	require.Equal(t, "<nil frame>", (*frame.Frame)(nil).String())
 	_, err := frame.Parse("\r\n")
 	require.ErrorIs(t, err, io.EOF)
 }
 
-func TestFramesPrintNoValues(t *testing.T) { // G2
-	f := parse(t, "Event: AuthDetail\r\nPassword: canary")
-	nested := struct{ F *frame.Frame }{f}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-		require.Equal(t, `event "AuthDetail" (2 headers)`, fmt.Sprintf(verb, f))
-		require.NotContains(t, fmt.Sprintf(verb, nested), "canary")
+// TestNames takes names that are almost that of a header (B4).
+func TestNames(t *testing.T) {
+	f := parse(t, "Event: A\r\n[x]@: 1\r\nNamed Callgroup: 2\r\na:b: 3\r\nK\r\n: 4\r\nChan: 5\r\n\xe9: 6\r\nTail: 7\r\nt:")
+	for key, want := range map[string][]string{
+		"event": {"A"}, "even": nil, "event ": nil, " event": nil, "events": nil,
+		"[X]@": {"1"}, "{x}@": nil, "[x]`": nil,
+		"NAMED CALLGROUP": {"2"},
+		"A":               {"b: 3"}, "a:b": nil, "Event: A": nil,
+		"":     {"K", "4"},
+		"Chan": {"5"}, "Chan\r\n": nil, "Chan: 5\r\n\xe9": nil,
+		"\xe9": {"6"}, "\xc9": nil,
+		"tail": {"7"}, "T": {""}, "t\x00": nil,
+		"Uniqueid of a very long name that no line has": nil,
+	} {
+		require.Equal(t, want, f.Values(key), "%q", key)
+		v, ok := f.Lookup(key)
+		require.Equal(t, len(want) > 0, ok, "%q", key)
+		require.Equal(t, v, f.Get(key))
+		if ok {
+			require.Equal(t, want[0], v)
+		}
 	}
-	var log bytes.Buffer
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "frame", f, "nested", nested)
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "frame", f, "nested", nested)
-	require.NotContains(t, log.String(), "canary")
-	require.Contains(t, parse(t, "Event: "+string(make([]byte, 100))).String(), "…")
+}
+
+// TestParse parses what a recording, a test or a tool may hold.
+func TestParse(t *testing.T) {
+	for _, wire := range []string{"Event: A\r\nK: v", "Event: A\r\nK: v\r\n", "Event: A\r\nK: v\r\n\r\n", "\r\n\nEvent: A\nK: v\n\n\n"} {
+		f := parse(t, wire)
+		require.Equal(t, "A", f.Name())
+		require.Equal(t, "v", f.Get("k"))
+		require.Equal(t, 2, f.Len())
+	}
+	for _, blank := range []string{"", "\r\n", "\n\n\n"} {
+		_, err := frame.Parse(blank)
+		require.ErrorIs(t, err, io.EOF)
+	}
+	_, err := frame.Parse("Response: Follows\r\nx\n")
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	_, err = frame.Parse("Event: " + strings.Repeat("x", 1<<20))
+	_, ok := errors.AsType[*frame.FormatError](err)
+	require.True(t, ok)
+}
+
+// TestFrameInManyGoroutines is for the race detector.
+func TestFrameInManyGoroutines(t *testing.T) {
+	f := parse(t, "Event: A\r\nVariable: a\r\nVariable: b\r\nnothing")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 100 {
+				_ = f.String() + f.Name() + f.Get("variable") + f.Wire() + fmt.Sprint(f.Values("Variable"), f.Kind(), f)
+				for range f.All() {
+				}
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, []string{"a", "b"}, f.Values("variable"))
+}
+
+func TestFramesPrintNoValues(t *testing.T) { // G2
+	const secret, text = "canary", `event "AuthDetail" (3 headers)`
+	f := parse(t, "Event: AuthDetail\r\nPassword: canary\r\ncanary\r\n")
+	type hidden struct {
+		f      *frame.Frame
+		copied frame.Frame
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%t", "%10.3v", "%!"} {
+		if strings.ContainsAny(verb, "vsqxXdt") {
+			require.Equal(t, text, fmt.Sprintf(verb, f), verb)
+		}
+		for _, nested := range []any{
+			struct{ F *frame.Frame }{f},
+			&struct{ F frame.Frame }{*f},
+			*f,
+			hidden{f: f},
+			&hidden{f: f},
+			hidden{copied: *f},
+			&hidden{copied: *f},
+			[]*frame.Frame{f},
+			[]frame.Frame{*f},
+			map[string]*frame.Frame{"f": f},
+			[]any{f, *f},
+			&frame.FormatError{Reason: frame.TooLarge, Limit: 1, Head: f},
+			struct{ E frame.FormatError }{frame.FormatError{Head: f}},
+			fmt.Errorf("wrapped: %w", &frame.FormatError{Head: f}),
+		} {
+			require.NotContains(t, fmt.Sprintf(verb, nested), secret, "%s of %T", verb, nested)
+		}
+	}
+	require.Equal(t, text, fmt.Sprint(f))
+	for _, h := range []func(io.Writer) slog.Handler{
+		func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+		func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+	} {
+		var log bytes.Buffer
+		slog.New(h(&log)).Info("x", "frame", f, "copy", *f, "nested", struct{ F *frame.Frame }{f}, "hidden", hidden{f, *f},
+			"group", slog.GroupValue(slog.Any("f", f)), "nil", (*frame.Frame)(nil), "err", &frame.FormatError{Head: f})
+		require.NotContains(t, log.String(), secret)
+		require.Contains(t, log.String(), "AuthDetail")
+		require.NotContains(t, log.String(), "panic")
+	}
+	require.Equal(t, "<nil frame>", fmt.Sprint((*frame.Frame)(nil)))
+	require.Equal(t, "event", frame.Event.String())
+	require.Equal(t, "response", frame.Response.String())
+	require.Equal(t, "other", frame.Other.String())
+	require.Equal(t, "text (2 lines)", parse(t, "canary\r\ncanary").String())
+	require.Equal(t, "text (1 lines)", parse(t, "Secret: canary").String())
+	require.Equal(t, `response "Success" (1 headers)`, parse(t, "Response: Success").String())
+	require.Equal(t, `event "`+strings.Repeat(`\x00`, 64)+`"… (1 headers)`, parse(t, "Event: "+string(make([]byte, 100))).String())
 }

@@ -16,12 +16,13 @@ type Limits struct {
 	// come as one frame (GetConfig), so that a few hundred would not do.
 	Headers int
 
-	// Frame is the largest frame in bytes, delimiter included and Command
-	// output not counted. Default 1 MiB; 64 KiB to 4 MiB.
+	// Frame is the largest frame in bytes, the blank line at its end and
+	// Command output not counted. Default 1 MiB; 64 KiB to 4 MiB.
 	Frame int
 
-	// Command is the largest Command output in one frame in bytes, the
-	// "Output: " of each line counted. Default 1 MiB; 4 KiB to 64 MiB.
+	// Command is the largest Command output in one frame in bytes, counted
+	// with line ends, the "Output: " of each line, and the end mark of a
+	// Response: Follows. Default 1 MiB; 4 KiB to 64 MiB.
 	Command int
 
 	// Buffer is the most memory the Reader takes for bytes not yet parsed.
@@ -70,24 +71,28 @@ func (l Limits) withDefaults() (Limits, error) {
 		}
 	}
 	set(&l.Frame, defFrame)
-	set(&l.Line, min(defLine, max(l.Frame, minLine)))
+	set(&l.Line, min(defLine, l.Frame))
 	set(&l.Headers, defHeaders)
 	set(&l.Command, defCmd)
-	for _, c := range []LimitError{
+	set(&l.Buffer, l.Frame+l.Command+l.Line)
+
+	line := LimitError{Name: "Line", Value: l.Line, Min: minLine, Max: l.Frame}
+	if l.Line > line.Max {
+		line.With = fmt.Sprintf("Frame = %d", l.Frame)
+	}
+	buffer := LimitError{Name: "Buffer", Value: l.Buffer, Min: l.Frame + delimiter, Max: maxBuffer}
+	if l.Buffer < buffer.Min {
+		buffer.With = fmt.Sprintf("Frame = %d plus the delimiter of %d", l.Frame, delimiter)
+	}
+	for _, e := range []LimitError{
 		{Name: "Frame", Value: l.Frame, Min: minFrame, Max: maxFrame},
-		{Name: "Line", Value: l.Line, Min: minLine, Max: l.Frame, With: fmt.Sprintf("Frame = %d", l.Frame)},
+		line,
 		{Name: "Headers", Value: l.Headers, Min: minHeaders, Max: maxHdr},
 		{Name: "Command", Value: l.Command, Min: minCommand, Max: maxCommand},
+		buffer,
 	} {
-		if c.Value < c.Min || c.Value > c.Max {
-			return l, &c
-		}
-	}
-	set(&l.Buffer, l.Frame+l.Command+l.Line)
-	if least := l.Frame + delimiter; l.Buffer < least || l.Buffer > maxBuffer {
-		return l, &LimitError{
-			Name: "Buffer", Value: l.Buffer, Min: least, Max: maxBuffer,
-			With: fmt.Sprintf("Frame = %d plus the delimiter of %d", l.Frame, delimiter),
+		if e.Value < e.Min || e.Value > e.Max {
+			return l, &e
 		}
 	}
 	return l, nil

@@ -20,7 +20,8 @@ const (
 
 // A Reader cuts a byte stream from Asterisk into frames. One goroutine uses it
 // at a time. It reads no byte ahead of need except what one Read returned, and
-// holds at most Limits.Buffer bytes.
+// holds at most Limits.Buffer bytes and, for each line of the message being
+// read, an offset of 4 bytes.
 type Reader struct {
 	src io.Reader
 	lim Limits
@@ -47,7 +48,10 @@ type Reader struct {
 // pass its Validate, every call of the Reader returns that *LimitError.
 func NewReader(src io.Reader, lim Limits) *Reader {
 	lim, err := lim.withDefaults()
-	return &Reader{src: src, lim: lim, err: err}
+	if err != nil {
+		return &Reader{err: err}
+	}
+	return &Reader{src: src, lim: lim}
 }
 
 // Offset returns how many bytes of the stream belong to what has been returned
@@ -68,7 +72,7 @@ func (r *Reader) Banner() (string, error) {
 		if n := min(len(got), len(bannerPrefix)); string(got[:n]) != bannerPrefix[:n] {
 			break
 		}
-		if i := bytes.IndexByte(got, '\n'); i >= 0 {
+		if i := bytes.IndexByte(got, '\n'); i >= 0 && i <= bannerMost {
 			r.skipTo(r.message + i + 1)
 			return trimCR(string(got[:i])), nil
 		}
@@ -106,7 +110,7 @@ func (r *Reader) Next() (*Frame, error) {
 		if r.discard {
 			r.forget()
 		} else if r.end-r.line > r.lim.Line+1 { // a CR may be the last byte
-			return nil, r.reject(LineTooLong, r.lim.Line, r.line)
+			return nil, r.reject(LineTooLong, r.lim.Line)
 		}
 		if r.err != nil { // only now: the last read may have given bytes as well
 			if errors.Is(r.err, io.EOF) && (r.end > r.message || r.discard) {
@@ -115,7 +119,7 @@ func (r *Reader) Next() (*Frame, error) {
 			return nil, r.err
 		}
 		if !r.fill() {
-			return nil, r.reject(BufferFull, r.lim.Buffer, r.line)
+			return nil, r.reject(BufferFull, r.lim.Buffer)
 		}
 	}
 }
@@ -127,6 +131,9 @@ func (r *Reader) endLine(nl int) (*Frame, error) {
 	stop := nl // without the CR
 	if stop > start && r.buf[stop-1] == '\r' {
 		stop--
+	}
+	if stop-start > r.lim.Line && !r.discard {
+		return nil, r.reject(LineTooLong, r.lim.Line)
 	}
 	r.line, r.scan = nl+1, nl+1
 
@@ -144,9 +151,6 @@ func (r *Reader) endLine(nl int) (*Frame, error) {
 		return r.complete(start), nil
 	}
 
-	if stop-start > r.lim.Line {
-		return nil, r.reject(LineTooLong, r.lim.Line, start)
-	}
 	line := r.buf[start:stop]
 	if len(r.starts) == 0 {
 		r.follows.on = isFollows(line)
@@ -162,11 +166,11 @@ func (r *Reader) endLine(nl int) (*Frame, error) {
 func (r *Reader) check() error {
 	switch {
 	case len(r.starts)-r.outputs > r.lim.Headers:
-		return r.reject(TooManyHeaders, r.lim.Headers, r.line)
+		return r.reject(TooManyHeaders, r.lim.Headers)
 	case r.output > r.lim.Command:
-		return r.reject(CommandTooLarge, r.lim.Command, r.line)
+		return r.reject(CommandTooLarge, r.lim.Command)
 	case r.line-r.message-r.output > r.lim.Frame:
-		return r.reject(TooLarge, r.lim.Frame, r.line)
+		return r.reject(TooLarge, r.lim.Frame)
 	default:
 		return nil
 	}
@@ -180,19 +184,20 @@ func (r *Reader) complete(sentinel int) *Frame {
 	return f
 }
 
-// reject drops the message being read and skips to its delimiter from here on.
-// The lines before end are good.
-func (r *Reader) reject(reason Reason, limit, end int) error {
-	err := &FormatError{Reason: reason, Limit: limit, Head: r.head(uint32(end - r.message))}
-	r.discard, r.cut = true, r.scan > r.line
+// reject drops the message being read and skips to its delimiter from the
+// current line on.
+func (r *Reader) reject(reason Reason, limit int) error {
+	err := &FormatError{Reason: reason, Limit: limit, Head: r.head()}
+	r.discard = true
 	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
 	r.message = r.line
 	return err
 }
 
-// head parses the lines before end, up to headMost bytes, for a FormatError.
-func (r *Reader) head(end uint32) *Frame {
-	n := len(r.starts)
+// head parses the lines before the current one, up to headMost bytes, for a
+// FormatError.
+func (r *Reader) head() *Frame {
+	n, end := len(r.starts), uint32(r.line-r.message)
 	for n > 0 && end > headMost {
 		n--
 		end = r.starts[n]
@@ -200,12 +205,15 @@ func (r *Reader) head(end uint32) *Frame {
 	if n == 0 {
 		return nil
 	}
-	return alloc(string(r.buf[r.message:r.message+int(end)]), r.starts[:n], end, 0)
+	return alloc(string(r.buf[r.message:r.message+int(end)]), r.starts[:n], end, r.follows.raw)
 }
 
 // endDiscardedLine looks for the delimiter of a message that was rejected.
 func (r *Reader) endDiscardedLine(start, stop int) {
 	blank := start == stop && !r.cut
+	if r.cut || stop-start > r.lim.Line {
+		r.follows.blank = false // such a line begins no message
+	}
 	r.cut = false
 	if r.follows.on {
 		if !r.follows.ends(r.buf[start:stop], r.buf[stop] == '\r', blank) {
@@ -223,11 +231,11 @@ func (r *Reader) endDiscardedLine(start, stop int) {
 	r.skipTo(r.line)
 }
 
-// forget drops the partial line of a rejected message, but for the tail that
-// could be the end mark of a Command.
+// forget drops the partial line of a rejected message if it is too long, but
+// for the tail that could be the end mark of a Command and its CR.
 func (r *Reader) forget() {
-	if n := r.end - r.line; n > 2*len(endOfCommand) {
-		r.line = r.end - len(endOfCommand)
+	if r.end-r.line > r.lim.Line+1 {
+		r.line = r.end - len(endOfCommand) - 1
 		r.message, r.cut = r.line, true
 	}
 }
@@ -248,7 +256,7 @@ func (r *Reader) fill() bool {
 	switch {
 	case r.buf == nil:
 		r.buf = make([]byte, idleBuffer)
-	case r.message == r.end && len(r.buf) > keepBuffer:
+	case r.end-r.message < busyBuffer && len(r.buf) > keepBuffer:
 		r.move(make([]byte, busyBuffer))
 	case r.message > 0: // what is left is the start of one message: little to copy
 		r.move(r.buf)
@@ -261,8 +269,8 @@ func (r *Reader) fill() bool {
 	for range noProgress {
 		n, err := r.src.Read(r.buf[r.end:])
 		r.end += n
-		if n == len(r.buf) && n < busyBuffer {
-			r.move(make([]byte, busyBuffer)) // it filled an empty buffer: the line is busy
+		if r.end == len(r.buf) && r.end < busyBuffer {
+			r.move(make([]byte, busyBuffer)) // more is likely to wait: the line is busy
 		}
 		if r.err = err; n > 0 || err != nil {
 			return true
