@@ -3,10 +3,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -30,9 +33,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = io.WriteString(stderr, usage)
 		return 2
 	}
-	cfg, err := parseDemo(args[1:], stderr)
-	if err != nil {
-		return 2 // the flag package has said why
+	cfg, err := parseDemo(args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		_, _ = fmt.Fprintln(stdout, strings.TrimPrefix(err.Error(), flag.ErrHelp.Error()+"\n\n"))
+		return 0
+	case err != nil:
+		_, _ = fmt.Fprintln(stderr, "ami demo:", err)
+		return 2
 	}
 	if err := demo(ctx, cfg, stdout); err != nil {
 		_, _ = fmt.Fprintln(stderr, "ami demo:", err)
