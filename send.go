@@ -224,30 +224,19 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	if timeout <= 0 {
 		timeout = c.cfg.actionTimeout
 	}
-	// The timer exists before the action is visible: OnEnd stops it.
-	timer := time.AfterFunc(timeout, func() { c.table.Expire(p, context.DeadlineExceeded) })
-	forget := func() bool { return true }
-	if m == started { // nobody waits who would see ctx end
-		forget = context.AfterFunc(ctx, func() { c.table.Abandon(p, context.Cause(ctx)) })
-	}
-	blocking := how.Blocking
-	p.OnEnd = func(p *correlate.Pending) {
-		timer.Stop()
-		forget()
-		if blocking && p.Cause == nil {
-			s.unblock()
-		}
+	p.Deadline = time.Now().Add(timeout)
+	p.OnEnd = c.onEnd(ctx, s, p, m)
+	if how.Blocking {
+		s.hold(p.Deadline)
 	}
 	if err := c.table.Add(p); err != nil {
-		timer.Stop()
-		forget()
+		if p.OnEnd != nil {
+			p.OnEnd(p)
+		}
 		if errors.Is(err, correlate.ErrFull) {
 			return nil, &BackpressureError{Node: c.node.Key, Queue: "pending actions", Depth: c.cfg.pendingLimit, Capacity: c.cfg.pendingLimit}
 		}
 		return nil, c.notReady()
-	}
-	if blocking {
-		s.block(time.Now().Add(timeout))
 	}
 	if cfg.wait {
 		err = s.conn.EnqueueWait(ctx, &p.Out)
@@ -274,6 +263,24 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	}
 	_, err = c.result(a.Name(), p)
 	return nil, err
+}
+
+// onEnd returns what is to be done when p ends; for most actions nothing.
+func (c *Client) onEnd(ctx context.Context, s *session, p *correlate.Pending, m mode) func(*correlate.Pending) {
+	switch {
+	case m == started: // nobody waits who would see ctx end
+		forget := context.AfterFunc(ctx, func() { c.table.Abandon(p, context.Cause(ctx)) })
+		return func(p *correlate.Pending) {
+			forget()
+			if p.Strategy.Blocking {
+				s.release(p)
+			}
+		}
+	case p.Strategy.Blocking:
+		return s.release
+	default:
+		return nil
+	}
 }
 
 // logAction shows a queued action at level Debug, without its secrets.

@@ -36,8 +36,8 @@ type session struct {
 	blockedUntil time.Time // the latest of their deadlines
 }
 
-// block notes an action that may hold the session until t.
-func (s *session) block(t time.Time) {
+// hold notes an action for which Asterisk may hold the session until t.
+func (s *session) hold(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.blocking++
@@ -46,9 +46,12 @@ func (s *session) block(t time.Time) {
 	}
 }
 
-// unblock notes the answer to such an action. One that its caller has given up
-// still holds the session, so that does not count.
-func (s *session) unblock() {
+// release notes the end of such an action. One that was only given up still
+// holds the session, unless Asterisk never saw it.
+func (s *session) release(p *correlate.Pending) {
+	if p.Cause != nil && p.Sent {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.blocking--; s.blocking == 0 {

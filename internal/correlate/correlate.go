@@ -45,12 +45,13 @@ type Table struct {
 	sequence atomic.Uint64
 	open     atomic.Int32 // pending lists that take items without ActionID
 
-	mu      sync.Mutex
-	pending map[uint64]*Pending
-	lists   []*Pending    // those counted by open
-	bare    []*Pending    // strategy.Bare, in the order of sending
-	ended   uint64        // the highest epoch that has ended
-	idle    chan struct{} // closed when nothing is pending any more; nil if nobody waits
+	mu        sync.Mutex
+	pending   map[uint64]*Pending
+	deadlines deadlines
+	lists     []*Pending    // those counted by open
+	bare      []*Pending    // strategy.Bare, in the order of sending
+	ended     uint64        // the highest epoch that has ended
+	idle      chan struct{} // closed when nothing is pending any more; nil if nobody waits
 }
 
 // NewTable returns the table of a node. limit bounds the pending actions.
@@ -61,8 +62,9 @@ func NewTable(node, instance string, limit int) *Table {
 // New returns a Pending with the next ActionID. It is in no table yet.
 func (t *Table) New(epoch uint64, s strategy.Strategy) *Pending {
 	n := t.sequence.Add(1)
+	var id [idMost]byte
 	p := &Pending{
-		ID:       t.prefix + strconv.FormatUint(n, 10),
+		ID:       string(strconv.AppendUint(append(id[:0], t.prefix...), n, 10)),
 		Epoch:    epoch,
 		Strategy: s,
 		sequence: n,
@@ -84,6 +86,7 @@ func (t *Table) Add(p *Pending) error {
 		return ErrFull
 	}
 	t.pending[p.sequence] = p
+	t.deadlines.add(p, t.expire)
 	if p.Strategy.Kind == strategy.Bare {
 		t.bare = append(t.bare, p)
 	}
@@ -174,7 +177,7 @@ func (t *Table) Reject(id string, cause error) bool {
 	return true
 }
 
-// Expire ends an action by its own time limit. Without effect if it has ended.
+// Expire ends an action as its Deadline does. Without effect if it has ended.
 func (t *Table) Expire(p *Pending, cause error) {
 	t.mu.Lock()
 	if t.pending[p.sequence] != p {
@@ -212,6 +215,7 @@ func (t *Table) End(epoch uint64, cause error) {
 			t.remove(p)
 		}
 	}
+	t.deadlines.rest()
 	t.mu.Unlock()
 	for _, p := range failed {
 		p.finish(strategy.Expired, cause)
@@ -282,6 +286,7 @@ func (t *Table) orphan(id string, event bool, f *frame.Frame) Fate {
 // remove takes p out of everything. The caller holds mu.
 func (t *Table) remove(p *Pending) {
 	delete(t.pending, p.sequence)
+	t.deadlines.remove(p)
 	t.tellIdle()
 	if p.open {
 		p.open = false

@@ -2,6 +2,7 @@ package correlate
 
 import (
 	"strings"
+	"time"
 
 	"github.com/apn/ami/conn"
 	"github.com/apn/ami/frame"
@@ -18,6 +19,9 @@ type Pending struct {
 	ID       string
 	Epoch    uint64
 	Strategy strategy.Strategy
+	// Deadline is when the table ends the action with the cause
+	// context.DeadlineExceeded. The zero time means never.
+	Deadline time.Time
 	// OnEnd, if set, is called once, by the goroutine that ends the action. It
 	// must not block.
 	OnEnd func(*Pending)
@@ -29,6 +33,7 @@ type Pending struct {
 	// Guarded by the table until done is closed.
 	progress strategy.Progress
 	open     bool           // in Table.lists
+	slot     int            // in Table.deadlines; -1 without a Deadline
 	Response *frame.Frame   // the latest, or the Error if there was one
 	Items    []*frame.Frame // events and texts of the answer, without End
 	End      *frame.Frame   // the event that completed it
