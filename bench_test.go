@@ -106,44 +106,95 @@ func rawPing(conn net.Conn, in *bufio.Reader, ping []byte) error {
 	}
 }
 
-// BenchmarkSendPing sends a Ping over loopback through the client and raw, in
-// turns within one run; "p50-x-raw" is the ratio of the medians.
-func BenchmarkSendPing(b *testing.B) {
-	addr := pingServer(b)
-	c, err := ami.Dial(b.Context(), ami.Node{Key: "pbx1", Addr: addr, Username: "u", Secret: ami.NewSecret("s")})
-	require.NoError(b, err)
-	defer c.Close()
+// handedPing sends the same bytes by a writer goroutine and gets the answer from
+// a reader goroutine over bare channels: the least that a client costs whose
+// reading waits for nobody.
+func handedPing(b *testing.B, addr string, ping []byte) func() error {
+	b.Helper()
+	conn, in := greeted(b, addr)
+	out, got := make(chan []byte, 1), make(chan error, 1)
+	go func() {
+		for p := range out {
+			if _, err := conn.Write(p); err != nil {
+				return // the reader tells
+			}
+		}
+	}()
+	go func() {
+		for {
+			line, err := in.ReadSlice('\n')
+			if err != nil || len(line) <= 2 {
+				got <- err
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	b.Cleanup(func() {
+		close(out)
+		require.NoError(b, conn.Close())
+		<-got
+	})
+	return func() error {
+		out <- ping
+		return <-got
+	}
+}
+
+// greeted connects and reads the greeting.
+func greeted(b *testing.B, addr string) (net.Conn, *bufio.Reader) {
+	b.Helper()
 	conn, err := net.Dial("tcp", addr)
 	require.NoError(b, err)
-	defer conn.Close()
 	in := bufio.NewReader(conn)
 	_, err = in.ReadSlice('\n')
 	require.NoError(b, err)
-	ping := []byte("Action: Ping\r\nActionID: pbx1:0123456789ab:1000\r\n\r\n")
+	return conn, in
+}
 
-	const turn = 100
-	var client, raw []time.Duration
-	b.ReportAllocs()
-	for b.Loop() {
-		for range turn {
-			start := time.Now()
-			if _, err := c.Send(b.Context(), action.Ping{}); err != nil {
-				b.Fatal(err)
+// BenchmarkSendPing sends a Ping over loopback through the client, raw, and
+// through two bare goroutines, in turns within one run. "x-raw" is the ratio of
+// the client's median to the raw one, "x-handed" that to the bare goroutines'.
+func BenchmarkSendPing(b *testing.B) {
+	ping := []byte("Action: Ping\r\nActionID: pbx1:0123456789ab:1000\r\n\r\n")
+	for _, procs := range []int{1, 2} {
+		b.Run(fmt.Sprintf("procs=%d", procs), func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			addr := pingServer(b)
+			c, err := ami.Dial(b.Context(), ami.Node{Key: "pbx1", Addr: addr, Username: "u", Secret: ami.NewSecret("s")})
+			require.NoError(b, err)
+			defer c.Close()
+			conn, in := greeted(b, addr)
+			defer conn.Close()
+			ways := []func() error{
+				func() error { _, err := c.Send(b.Context(), action.Ping{}); return err },
+				func() error { return rawPing(conn, in, ping) },
+				handedPing(b, addr, ping),
 			}
-			client = append(client, time.Since(start))
-		}
-		for range turn {
-			start := time.Now()
-			if err := rawPing(conn, in, ping); err != nil {
-				b.Fatal(err)
+			const turn = 100
+			took := make([][]time.Duration, len(ways))
+			b.ReportAllocs()
+			for b.Loop() {
+				for i, send := range ways {
+					for range turn {
+						start := time.Now()
+						if err := send(); err != nil {
+							b.Fatal(err)
+						}
+						took[i] = append(took[i], time.Since(start))
+					}
+				}
 			}
-			raw = append(raw, time.Since(start))
-		}
+			median := func(i int) float64 {
+				slices.Sort(took[i])
+				return float64(took[i][len(took[i])/2])
+			}
+			b.ReportMetric(median(0), "p50-ns")
+			b.ReportMetric(median(0)/median(1), "x-raw")
+			b.ReportMetric(median(0)/median(2), "x-handed")
+		})
 	}
-	slices.Sort(client)
-	slices.Sort(raw)
-	b.ReportMetric(float64(client[len(client)/2])/float64(raw[len(raw)/2]), "p50-x-raw")
-	b.ReportMetric(float64(client[len(client)/2].Nanoseconds()), "p50-ns/ping")
 }
 
 // BenchmarkIdleNode measures heap and stacks of a connected node that does

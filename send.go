@@ -25,6 +25,18 @@ type sendConfig struct {
 	strategy *strategy.Strategy
 }
 
+// newSendConfig allocates nothing if there are no options.
+func newSendConfig(opts []SendOption) sendConfig {
+	if len(opts) == 0 {
+		return sendConfig{}
+	}
+	var cfg sendConfig
+	for _, o := range opts {
+		o(&cfg)
+	}
+	return cfg
+}
+
 // Timeout bounds the answer instead of the strategy's or the client's limit. A
 // value that is not positive is ignored.
 func Timeout(d time.Duration) SendOption { return func(c *sendConfig) { c.timeout = d } }
@@ -188,10 +200,7 @@ const (
 
 // begin registers and queues an action.
 func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, m mode) (*correlate.Pending, error) {
-	var cfg sendConfig
-	for _, o := range opts {
-		o(&cfg)
-	}
+	cfg := newSendConfig(opts)
 	if ctx.Err() != nil {
 		return nil, &TimeoutError{Node: c.node.Key, Action: a.Name(), Err: context.Cause(ctx)}
 	}

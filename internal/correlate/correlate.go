@@ -56,7 +56,9 @@ type Table struct {
 
 // NewTable returns the table of a node. limit bounds the pending actions.
 func NewTable(node, instance string, limit int) *Table {
-	return &Table{prefix: Prefix(node, instance), max: limit, pending: make(map[uint64]*Pending)}
+	t := &Table{prefix: Prefix(node, instance), max: limit, pending: make(map[uint64]*Pending)}
+	t.deadlines.expire = t.expire
+	return t
 }
 
 // New returns a Pending with the next ActionID. It is in no table yet.
@@ -86,7 +88,7 @@ func (t *Table) Add(p *Pending) error {
 		return ErrFull
 	}
 	t.pending[p.sequence] = p
-	t.deadlines.add(p, t.expire)
+	t.deadlines.add(p)
 	if p.Strategy.Kind == strategy.Bare {
 		t.bare = append(t.bare, p)
 	}

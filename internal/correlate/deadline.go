@@ -11,12 +11,13 @@ import (
 // action ends long before its limit. The table's lock guards it.
 type deadlines struct {
 	pending byDeadline
-	timer   *time.Timer // runs Table.expire; nil until the first action
+	expire  func()      // Table.expire; set with the table
+	timer   *time.Timer // runs expire; nil until the first action
 	armed   time.Time   // when it fires: at the first deadline or before; zero if it does not
 }
 
 // add has p expired at its deadline, if it has one.
-func (d *deadlines) add(p *Pending, expire func()) {
+func (d *deadlines) add(p *Pending) {
 	if p.Deadline.IsZero() {
 		p.slot = -1
 		return
@@ -24,7 +25,7 @@ func (d *deadlines) add(p *Pending, expire func()) {
 	heap.Push(&d.pending, p)
 	switch {
 	case d.timer == nil:
-		d.timer = time.AfterFunc(time.Until(p.Deadline), expire)
+		d.timer = time.AfterFunc(time.Until(p.Deadline), d.expire)
 	case d.armed.IsZero() || p.Deadline.Before(d.armed):
 		d.timer.Reset(time.Until(p.Deadline))
 	default:
