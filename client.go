@@ -2,6 +2,7 @@ package ami
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"net"
@@ -13,7 +14,6 @@ import (
 	"github.com/apn/ami/action"
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/correlate"
-	"github.com/apn/ami/internal/fair"
 )
 
 // A Client holds the connection to one Asterisk server: it logs in, keeps the
@@ -23,6 +23,10 @@ import (
 // It runs three goroutines while it is up (supervisor, reader, writer), one
 // while it waits for the next attempt, and one more that dispatches events once
 // there is a subscription. Close and Shutdown wait for all of them.
+//
+// A Client that a Cluster has made is run by it: Run returns ErrClosed, and
+// Close and Shutdown take the node out of the cluster, as Cluster.Remove does.
+// One dispatcher serves all nodes of the cluster.
 type Client struct {
 	// Immutable.
 	node       Node
@@ -31,8 +35,9 @@ type Client struct {
 	log        *slog.Logger
 	table      *correlate.Table
 	hub        *hub
-	queue      *fair.Queue
+	feed       *feed
 	state      *stateBox
+	cluster    *Cluster // nil for a client on its own, which owns its hub
 
 	// Supervisor → everybody: the session that is up, nil if none is.
 	session atomic.Pointer[session]
@@ -48,6 +53,7 @@ type Client struct {
 	epoch    uint64
 	sequence uint64
 	lookup   *lookup
+	lostAt   time.Time // when the last session ended; zero while one is up
 
 	events  sync.Once
 	eventsS *Subscription
@@ -77,15 +83,30 @@ func New(n Node, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(cfg.fleet.set) > 0 {
+		return nil, &ConfigError{Key: cfg.fleet.set[0], Value: "set", Reason: "is for NewCluster: a client on its own has no use for it"}
+	}
+	c, err := newClient(n, cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.hub = newHub(cfg.logger, cfg.dropSummary)
+	c.feed = c.hub.join(n.Key, cfg.eventQueue, 1)
+	c.state = newStateBox(n.Key, stateKept, nil)
+	return c, nil
+}
+
+// newClient makes what a client on its own and one of a cluster have in common.
+// Hub, feed and state are still to be set.
+func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
 	host, port, err := n.check(cfg.literal)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
-		node: n, host: host, port: port,
+		node: n, host: host, port: port, cluster: cl,
 		log:    cfg.logger.With("server_key", n.Key),
 		table:  correlate.NewTable(n.Key, correlate.NewInstance(), cfg.pendingLimit),
-		state:  newStateBox(n.Key),
 		faults: make(chan fault, faultsKept),
 		done:   make(chan struct{}),
 		first:  make(chan struct{}),
@@ -100,8 +121,6 @@ func New(n Node, opts ...Option) (*Client, error) {
 		cfg.dial = new(net.Dialer).DialContext
 	}
 	c.cfg = cfg
-	c.hub = newHub(c.log, cfg.dropSummary)
-	c.queue = c.hub.dispatcher.NewQueue(cfg.eventQueue)
 	return c, nil
 }
 
@@ -136,6 +155,13 @@ func Dial(ctx context.Context, n Node, opts ...Option) (*Client, error) {
 // returned, every goroutine of the client has ended and every pending action
 // has failed.
 func (c *Client) Run(ctx context.Context) error {
+	if c.cluster != nil {
+		return ErrClosed
+	}
+	return c.run(ctx)
+}
+
+func (c *Client) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c.mu.Lock()
@@ -146,20 +172,30 @@ func (c *Client) Run(ctx context.Context) error {
 	c.phase, c.cancel = running, cancel
 	c.mu.Unlock()
 
-	c.hub.start()
+	if c.cluster == nil {
+		c.hub.start()
+	}
 	c.supervise(ctx)
-	c.finish()
+	c.finish(context.Cause(ctx))
 	return nil
 }
 
 // finish ends what outlives sessions.
-func (c *Client) finish() {
+func (c *Client) finish(cause error) {
 	c.mu.Lock()
 	c.phase = over
 	grace := c.grace
 	c.mu.Unlock()
 	c.draining.Store(true)
-	c.hub.stop(grace)
+	if errors.Is(cause, ErrRemoved) {
+		c.pushEnd(cause)
+	}
+	c.hub.leave(c.feed, grace)
+	if c.cluster == nil {
+		c.hub.stop(grace)
+	} else if errors.Is(cause, ErrRemoved) {
+		c.cluster.forget(c)
+	}
 	c.state.finish()
 	close(c.done)
 }
@@ -219,11 +255,7 @@ func (c *Client) Events() <-chan event.Event {
 
 // Subscribe makes a subscription to all events, or to those that the options
 // let through. It may be called before Run and is closed with the client.
-func (c *Client) Subscribe(opts ...SubOption) *Subscription {
-	s := newSubscription(c.hub, opts)
-	c.hub.add(s)
-	return s
-}
+func (c *Client) Subscribe(opts ...SubOption) *Subscription { return c.hub.subscribe(c.feed, opts) }
 
 // Shutdown ends the client gracefully: it takes no more actions, waits for the
 // answers to those that are pending, logs off, lets the receivers of
@@ -231,19 +263,33 @@ func (c *Client) Subscribe(opts ...SubOption) *Subscription {
 // and closes, all until ctx ends. It returns the cause of ctx if that cut the
 // answers short; everything has ended in any case. It may be called together with Close and again.
 func (c *Client) Shutdown(ctx context.Context) error {
+	err := c.quiesce(ctx)
+	_ = c.Close() // always nil
+	return err
+}
+
+// quiesce brings the client to the point where closing it loses nothing.
+func (c *Client) quiesce(ctx context.Context) error {
 	c.draining.Store(true)
 	err := c.drain(ctx)
 	if s := c.session.Load(); s != nil && err == nil {
 		c.logoff(ctx, s)
 	}
-	grace, cancel := context.WithTimeout(ctx, graceMost)
-	defer cancel()
 	c.mu.Lock()
-	c.grace = grace.Done()
+	c.grace = newGrace(ctx)
 	c.mu.Unlock()
-	_ = c.Close() // always nil
 	return err
 }
+
+// newGrace returns a channel that is closed when receivers have had their time.
+func newGrace(ctx context.Context) <-chan struct{} {
+	grace, cancel := context.WithTimeout(ctx, graceMost)
+	context.AfterFunc(grace, cancel)
+	return grace.Done()
+}
+
+// takesActions reports whether an action sent now would be taken.
+func (c *Client) takesActions() bool { return c.session.Load() != nil && !c.draining.Load() }
 
 // graceMost bounds the wait for receivers that may have left.
 const graceMost = 5 * time.Second
@@ -284,19 +330,28 @@ func (c *Client) drain(ctx context.Context) error {
 // waits for every goroutine, may be called again, and returns nil. Do not call
 // it from a predicate of a subscription, which it waits for.
 func (c *Client) Close() error {
+	cause := ErrClosed
+	if c.cluster != nil {
+		cause = ErrRemoved
+	}
+	c.end(cause)
+	return nil
+}
+
+// end is Close with its cause.
+func (c *Client) end(cause error) {
 	c.mu.Lock()
 	switch c.phase {
 	case fresh:
 		c.phase = over
 		c.mu.Unlock()
-		c.finish()
-		return nil
+		c.finish(cause)
+		return
 	case running:
-		c.cancel(ErrClosed)
+		c.cancel(cause)
 	}
 	c.mu.Unlock()
 	<-c.done
-	return nil
 }
 
 // notReady is why no action is taken now.

@@ -3,11 +3,13 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"time"
 
 	"github.com/apn/ami/frame"
+	"github.com/apn/ami/internal/fair"
 	"github.com/apn/ami/internal/redact"
 	"github.com/apn/ami/internal/supervise"
 )
@@ -36,9 +38,20 @@ type config struct {
 	eventQueue               int
 	dropSummary              time.Duration
 
+	fleet fleetConfig
+
 	resolver Resolver
 	literal  bool
 	dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// fleetConfig is what the options for clusters alone set.
+type fleetConfig struct {
+	set     []string // the options that were given
+	permits int
+	router  Router
+	home    string // key of the default node
+	weights map[string]int
 }
 
 func newConfig(opts []Option) (config, error) {
@@ -53,6 +66,7 @@ func newConfig(opts []Option) (config, error) {
 		pendingLimit: 5000, actionTimeout: 30 * time.Second,
 		malformed: 10, malformedWindow: time.Minute,
 		eventQueue: 10_000, dropSummary: 10 * time.Second,
+		fleet: fleetConfig{permits: 64},
 	}
 	for _, o := range opts {
 		o(&c)
@@ -104,6 +118,7 @@ func (c *config) check() error {
 		{"PendingLimit", c.pendingLimit, 1, 1_000_000, "1 to 1000000"},
 		{"MalformedLimit", c.malformed, 0, 1_000_000, "0 to 1000000"},
 		{"EventQueue", c.eventQueue, 16, 1_000_000, "16 to 1000000"},
+		{"ConnectLimit", c.fleet.permits, 1, 10_000, "1 to 10000"},
 	} {
 		if n.value < n.min || n.value > n.max {
 			return &ConfigError{Key: n.key, Value: n.value, Reason: "must be " + n.allowed}
@@ -111,6 +126,11 @@ func (c *config) check() error {
 	}
 	if c.readIdle <= c.keepalive {
 		return &ConfigError{Key: "ReadIdle", Value: c.readIdle, Reason: "must be above the keepalive interval of " + c.keepalive.String() + ", or a quiet node is taken for a dead one"}
+	}
+	for key, w := range c.fleet.weights {
+		if w < 1 || w > fair.MaxWeight {
+			return &ConfigError{Key: "Weights[" + key + "]", Value: w, Reason: fmt.Sprintf("must be 1 to %d", fair.MaxWeight)}
+		}
 	}
 	if c.logger == nil {
 		return &ConfigError{Key: "Logger", Value: nil, Reason: "must not be nil: leave the option out for no logging"}

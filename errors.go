@@ -18,6 +18,8 @@ var (
 	ErrAuth = errors.New("login refused")
 	// ErrClosed reports a use after Close or Shutdown, or a second Run.
 	ErrClosed = errors.New("ami: client is closed")
+	// ErrRemoved reports that a node was taken out of its cluster.
+	ErrRemoved = errors.New("the node was removed from its cluster")
 	// ErrNoNode reports that there is no node to send to.
 	ErrNoNode = errors.New("ami: no such node")
 	// ErrShutdown reports that a session ended because Asterisk announced that
@@ -74,6 +76,41 @@ func (e *NotReadyError) Error() string {
 
 // Unwrap returns Err.
 func (e *NotReadyError) Unwrap() error { return e.Err }
+
+// A NoNodeError reports that a cluster has no node for an action, or too few of
+// them. Nothing was sent. It is an ErrNoNode.
+type NoNodeError struct {
+	Key    string // the node that was named and does not exist; "" if none was named
+	Action string // "" if no action was to be sent
+	Ready  int    // nodes that take actions
+	Want   int    // nodes that had to
+	Nodes  int    // nodes in the cluster
+	Err    error  // what else is to say; may be nil
+}
+
+func (e *NoNodeError) Error() string {
+	s := "ami: "
+	if e.Action != "" {
+		s += e.Action + ": "
+	}
+	if e.Key != "" {
+		s += fmt.Sprintf("no node %s in the cluster", e.Key)
+	} else {
+		s += fmt.Sprintf("%d of %d nodes ready, %d needed", e.Ready, e.Nodes, e.Want)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns ErrNoNode and Err.
+func (e *NoNodeError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{ErrNoNode}
+	}
+	return []error{ErrNoNode, e.Err}
+}
 
 // A BackpressureError reports that a bounded queue of the node has no room.
 // Nothing was sent.
@@ -199,6 +236,9 @@ func SafeToRetry(err error) bool {
 		return !e.Sent
 	}
 	if _, ok := errors.AsType[*NotReadyError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*NoNodeError](err); ok {
 		return true
 	}
 	_, ok := errors.AsType[*BackpressureError](err)

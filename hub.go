@@ -7,25 +7,26 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/fair"
 )
 
 // A hub takes the events of its nodes to the subscriptions. It owns the
 // dispatcher goroutine and the pumps of the subscriptions, and waits for them.
+// A Client on its own has one, and so has a Cluster.
 type hub struct {
 	log      *slog.Logger
 	interval time.Duration // of drop summaries
 
 	dispatcher *fair.Dispatcher
-	subs       atomic.Pointer[[]*Subscription] // copied on write, under mu
-	panics     atomic.Uint64                   // of predicates
+	panics     atomic.Uint64 // of predicates
 
 	noted   atomic.Bool    // a drop summary is due
 	serving sync.WaitGroup // the dispatcher
 	running sync.WaitGroup // pumps and the drop summary
 
 	mu      sync.Mutex
+	feeds   []*feed
+	subs    []*Subscription
 	summary *time.Timer // logs the drops; nil if none is due
 	done    chan struct{}
 	live    bool // between start and stop
@@ -35,10 +36,7 @@ type hub struct {
 }
 
 func newHub(log *slog.Logger, interval time.Duration) *hub {
-	h := &hub{log: log, interval: interval, done: make(chan struct{})}
-	h.subs.Store(new([]*Subscription))
-	h.dispatcher = fair.NewDispatcher(h.deliver)
-	return h
+	return &hub{log: log, interval: interval, done: make(chan struct{}), dispatcher: fair.NewDispatcher()}
 }
 
 // start lets the dispatcher run until stop. Its goroutine waits for the first
@@ -52,15 +50,57 @@ func (h *hub) start() {
 
 // dispatch starts the dispatcher once it is needed. The caller holds mu.
 func (h *hub) dispatch() {
-	if h.live && !h.dispatching && len(*h.subs.Load()) > 0 {
+	if h.live && !h.dispatching && len(h.subs) > 0 {
 		h.dispatching = true
 		h.serving.Go(func() { h.dispatcher.Run(h.done) })
 	}
 }
 
+// join makes the way for the events of one more node.
+func (h *hub) join(node string, limit, weight int) *feed {
+	f := &feed{hub: h, node: node}
+	f.queue = h.dispatcher.NewQueue(limit, weight, f.deliver)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.feeds = append(h.feeds, f)
+	var subs []*Subscription
+	for _, s := range h.subs {
+		if s.hears(f) {
+			subs = append(subs, s)
+		}
+	}
+	f.subs.Store(&subs)
+	return f
+}
+
+// leave delivers what f has queued and ends the subscriptions to that node
+// alone; see retire. Nothing may be pushed any more.
+func (h *hub) leave(f *feed, grace <-chan struct{}) {
+	h.mu.Lock()
+	dispatching := h.dispatching
+	h.mu.Unlock()
+	if dispatching {
+		delivered := make(chan struct{})
+		f.queue.Finish(func() { close(delivered) })
+		<-delivered
+	}
+	h.mu.Lock()
+	f.over = true
+	h.feeds = slices.DeleteFunc(h.feeds, func(o *feed) bool { return o == f })
+	var own []*Subscription
+	h.subs = slices.DeleteFunc(h.subs, func(s *Subscription) bool {
+		if s.feed == f {
+			own = append(own, s)
+		}
+		return s.feed == f
+	})
+	h.mu.Unlock()
+	h.report(own)
+	h.retire(own, grace)
+}
+
 // stop delivers what is queued, ends all subscriptions and waits for every
-// goroutine. Until grace is closed, receivers on C may take what is buffered;
-// nil means not at all. It is called once.
+// goroutine. It is called once.
 func (h *hub) stop(grace <-chan struct{}) {
 	h.mu.Lock()
 	h.live = false
@@ -73,67 +113,77 @@ func (h *hub) stop(grace <-chan struct{}) {
 	if h.summary != nil && h.summary.Stop() {
 		h.running.Done() // it will not run
 	}
-	subs := *h.subs.Load()
+	subs := slices.Clone(h.subs)
 	h.mu.Unlock()
+	h.report(subs)
+	h.retire(subs, grace)
+	h.running.Wait()
+}
+
+// retire ends subscriptions and their pumps. Until grace is closed, receivers
+// on C may take what is buffered; nil means not at all.
+func (h *hub) retire(subs []*Subscription, grace <-chan struct{}) {
 	for _, s := range subs {
 		s.end()
 	}
 	// A pump that nobody receives from ends only when its subscription is
 	// closed. All needs no goroutine: it may go on as long as it likes.
 	for _, s := range subs {
-		if s.pumping.Load() {
-			if grace != nil {
-				select {
-				case <-s.pumped:
-				case <-grace:
-				}
-			}
-			s.Close()
+		if !s.pumping.Load() {
+			continue
 		}
+		if grace != nil {
+			select {
+			case <-s.pumped:
+			case <-grace:
+			}
+		}
+		s.Close()
+		<-s.pumped
 	}
-	h.running.Wait()
-	h.report()
 }
 
-// interested reports whether any subscription exists; without one nothing is
-// queued and nothing counts as dropped.
-func (h *hub) interested() bool { return len(*h.subs.Load()) > 0 }
-
+// add takes a subscription in, or ends it if it comes too late.
 func (h *hub) add(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.over {
+	if h.over || s.feed != nil && s.feed.over {
 		s.end()
 		return
 	}
-	subs := append(slices.Clone(*h.subs.Load()), s)
-	h.subs.Store(&subs)
+	h.subs = append(h.subs, s)
+	for _, f := range h.feeds {
+		if s.hears(f) {
+			subs := append(slices.Clone(*f.subs.Load()), s)
+			f.subs.Store(&subs)
+		}
+	}
 	h.dispatch()
 }
 
 func (h *hub) remove(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	subs := slices.DeleteFunc(slices.Clone(*h.subs.Load()), func(o *Subscription) bool { return o == s })
-	h.subs.Store(&subs)
+	is := func(o *Subscription) bool { return o == s }
+	h.subs = slices.DeleteFunc(h.subs, is)
+	for _, f := range h.feeds {
+		if s.hears(f) {
+			subs := slices.DeleteFunc(slices.Clone(*f.subs.Load()), is)
+			f.subs.Store(&subs)
+		}
+	}
 }
 
 // startPump runs the goroutine behind Subscription.C, unless all is over.
 func (h *hub) startPump(s *Subscription) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.over {
+	if h.over || s.feed != nil && s.feed.over {
 		return false
 	}
+	s.pumping.Store(true)
 	h.running.Go(s.pump)
 	return true
-}
-
-// deliver runs on the dispatcher.
-func (h *hub) deliver(batch []event.Event) {
-	for _, s := range *h.subs.Load() {
-		s.offer(batch)
-	}
 }
 
 // noteDrops schedules a summary unless one is due already.
@@ -150,24 +200,26 @@ func (h *hub) noteDrops() {
 	h.summary = time.AfterFunc(h.interval, func() {
 		defer h.running.Done()
 		h.noted.Store(false)
-		h.report()
+		h.mu.Lock()
+		subs := slices.Clone(h.subs)
+		h.mu.Unlock()
+		h.report(subs)
 	})
 }
 
 // report logs one record for each subscription that has lost events since the
-// last one.
-func (h *hub) report() {
-	for _, s := range *h.subs.Load() {
-		total := s.dropped.Load()
-		delta := total - s.reported.Swap(total)
+// last one. In a cluster server_key is the node that lost the most.
+func (h *hub) report(subs []*Subscription) {
+	for _, s := range subs {
+		s.mu.Lock()
+		node, delta := s.buffer.losses()
+		depth := s.buffer.len()
+		s.mu.Unlock()
 		if delta == 0 {
 			continue
 		}
-		s.mu.Lock()
-		depth := s.buffer.len()
-		s.mu.Unlock()
 		h.log.Warn("events dropped: a subscription does not keep up",
-			"dropped_delta", delta, "dropped_total", total, "queue_depth", depth)
+			"server_key", node, "dropped_delta", delta, "dropped_total", s.dropped.Load(), "queue_depth", depth)
 	}
 }
 

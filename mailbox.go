@@ -18,6 +18,8 @@ type mailbox struct {
 	policy dropPolicy
 	carry  uint64 // lost since the last event that was buffered
 
+	lost map[string]uint64 // by node, since the last losses; nil if none
+
 	returned []event.Event // taken and put back; they go first
 
 	// BlockUpTo: the ring holds the buffer and behind it the waiting area.
@@ -41,6 +43,7 @@ func (m *mailbox) put(e event.Event) uint64 {
 	_, gap := e.Gap()
 	if m.policy != dropOldest && m.ring.Full() && !gap {
 		m.carry += e.Lost + 1
+		m.lose(e.Node, 1)
 		return 1
 	}
 	e.Lost += m.carry
@@ -52,7 +55,34 @@ func (m *mailbox) put(e event.Event) uint64 {
 	if n := m.ring.Len() - m.room; len(m.arrived) > max(n, 0) { // a gap displaced one
 		m.arrived = m.arrived[1:]
 	}
+	m.lose(e.Node, dropped)
 	return dropped
+}
+
+// lose notes drops for the next summary. The node is the one whose events did
+// not fit: that is where to look.
+func (m *mailbox) lose(node string, n uint64) {
+	if n == 0 {
+		return
+	}
+	if m.lost == nil {
+		m.lost = make(map[string]uint64)
+	}
+	m.lost[node] += n
+}
+
+// losses returns how many events were lost since the last call, and the node
+// that lost the most.
+func (m *mailbox) losses() (node string, total uint64) {
+	var most uint64
+	for key, n := range m.lost {
+		total += n
+		if n > most || n == most && key < node {
+			node, most = key, n
+		}
+	}
+	m.lost = nil
+	return node, total
 }
 
 // take moves the oldest events to dst. With BlockUpTo, the events behind the
@@ -86,6 +116,7 @@ func (m *mailbox) admit() (dropped uint64) {
 			if _, gap := e.Gap(); !gap && now.Sub(at) > m.within {
 				lost += e.Lost + 1
 				dropped++
+				m.lose(e.Node, 1)
 				continue
 			}
 			if m.ring.Len() >= m.room {

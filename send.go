@@ -23,6 +23,12 @@ type sendConfig struct {
 	timeout  time.Duration
 	wait     bool
 	strategy *strategy.Strategy
+
+	// For clusters; a node of its own has no choice.
+	to     string
+	byKey  string
+	hashed bool // byKey was given
+	among  []string
 }
 
 // newSendConfig allocates nothing if there are no options.
@@ -203,6 +209,9 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	cfg := newSendConfig(opts)
 	if ctx.Err() != nil {
 		return nil, &TimeoutError{Node: c.node.Key, Action: a.Name(), Err: context.Cause(ctx)}
+	}
+	if cfg.to != "" && cfg.to != c.node.Key {
+		return nil, &NoNodeError{Key: cfg.to, Action: a.Name(), Nodes: 1}
 	}
 	how := a.Strategy()
 	if cfg.strategy != nil {

@@ -91,7 +91,7 @@ func (s *session) publish(f *frame.Frame) {
 	}
 	c.count.events.Add(1)
 	c.sequence++
-	if !c.hub.interested() {
+	if !c.feed.interested() {
 		return
 	}
 	s.batch = append(s.batch, event.Event{Node: c.node.Key, Seq: c.sequence, Time: s.conn.LastRead(), Frame: f})
@@ -106,7 +106,7 @@ func (s *session) flush() {
 	if len(s.batch) == 0 {
 		return
 	}
-	s.client.queue.Push(s.batch)
+	s.client.feed.push(s.batch)
 	clear(s.batch)
 	s.batch = s.batch[:0]
 }

@@ -40,29 +40,51 @@ type StateChange struct {
 	Missed   uint64 // changes just before this one that the watcher was too slow for
 }
 
-// stateKept is how many changes a slow watcher may be behind.
-const stateKept = 16
+// How many changes a slow watcher may be behind: of a node, of a cluster.
+const (
+	stateKept        = 16
+	clusterStateKept = 4096
+)
 
-// stateBox holds the state of a node. The supervisor alone sets it; anybody
-// reads and watches.
+// stateBox holds the state of a node, or the changes of all nodes of a cluster.
+// The supervisors alone set it; anybody reads and watches.
 type stateBox struct {
+	up *stateBox // the cluster's; nil without one
+
 	mu      sync.Mutex
-	now     StateChange            // the latest
-	recent  [stateKept]StateChange // ring: change n is at n % stateKept
+	now     StateChange   // the latest
+	recent  []StateChange // ring, made on demand: change n is at n % kept
+	kept    uint64
 	count   uint64
 	changed chan struct{} // closed at the next change, then replaced
 	over    bool          // no more changes
 }
 
-func newStateBox(node string) *stateBox {
-	return &stateBox{now: StateChange{Node: node, At: time.Now()}, changed: make(chan struct{})}
+func newStateBox(node string, kept int, up *stateBox) *stateBox {
+	return &stateBox{up: up, kept: uint64(kept), now: StateChange{Node: node, At: time.Now()}, changed: make(chan struct{})}
 }
 
 func (b *stateBox) set(to State, epoch uint64, reason error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.now.From, b.now.To, b.now.At, b.now.Epoch, b.now.Reason = b.now.To, to, time.Now(), epoch, reason
-	b.recent[b.count%stateKept] = b.now
+	c := b.now
+	c.From, c.To, c.At, c.Epoch, c.Reason = c.To, to, time.Now(), epoch, reason
+	b.record(c)
+	if b.up != nil {
+		b.up.mu.Lock()
+		defer b.up.mu.Unlock()
+		b.up.record(c)
+	}
+}
+
+// record appends a change. The caller holds mu.
+func (b *stateBox) record(c StateChange) {
+	if uint64(len(b.recent)) < b.kept {
+		b.recent = append(b.recent, c)
+	} else {
+		b.recent[b.count%b.kept] = c
+	}
+	b.now = c
 	b.count++
 	close(b.changed)
 	b.changed = make(chan struct{})
@@ -92,11 +114,11 @@ func (b *stateBox) next(seen uint64) (c StateChange, number uint64, ok bool) {
 		return StateChange{}, seen, false
 	}
 	var missed uint64
-	if b.count-seen > stateKept {
-		missed = b.count - seen - stateKept
+	if b.count-seen > b.kept {
+		missed = b.count - seen - b.kept
 		seen += missed
 	}
-	c = b.recent[seen%stateKept]
+	c = b.recent[seen%b.kept]
 	c.Missed = missed
 	return c, seen + 1, true
 }

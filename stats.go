@@ -32,10 +32,10 @@ func (c *Client) Stats() Stats {
 	now, _, _ := c.state.get()
 	s := Stats{
 		State: now.To, Since: now.At, Epoch: now.Epoch, Reason: now.Reason,
-		Pending: c.table.Len(), Queued: c.queue.Len(),
+		Pending: c.table.Len(), Queued: c.feed.queue.Len(),
 		Connects: c.count.connects.Load(), Failures: c.count.failures.Load(), Losses: c.count.losses.Load(),
 		BreakerChanges: c.count.breakerTurns.Load(),
-		Events:         c.count.events.Load(), EventsDropped: c.queue.Dropped(),
+		Events:         c.count.events.Load(), EventsDropped: c.feed.queue.Dropped(),
 		Rejected: c.count.rejected.Load(), Unmatched: c.count.unmatched.Load(), Late: c.count.late.Load(),
 		PredicatePanics: c.hub.panics.Load(),
 	}

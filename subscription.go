@@ -79,8 +79,9 @@ func BlockUpTo(d time.Duration) SubOption {
 // Use either C or All, from as many goroutines as you like; they share the
 // events among them. All methods may be called from any goroutine.
 type Subscription struct {
-	cfg subConfig
-	hub *hub
+	cfg  subConfig
+	hub  *hub
+	feed *feed // the one node it belongs to and ends with; nil: all of the hub
 
 	ready  chan struct{} // hub → consumers, one slot: the buffer is not empty
 	closed chan struct{} // closed by Close
@@ -93,26 +94,32 @@ type Subscription struct {
 	pumped    chan struct{}    // closed by the pump when it ends
 	out       chan event.Event // pump → receivers, closed by the pump
 
-	dropped  atomic.Uint64
-	reported atomic.Uint64 // of dropped, by the drop summaries
+	dropped atomic.Uint64
 
 	mu     sync.Mutex
 	buffer mailbox
 }
 
-func newSubscription(h *hub, opts []SubOption) *Subscription {
+// subscribe makes a subscription to one node of the hub, or to all if f is nil.
+func (h *hub) subscribe(f *feed, opts []SubOption) *Subscription {
 	cfg := subConfig{buffer: 10_000}
 	for _, o := range opts {
 		o(&cfg)
 	}
 	cfg.buffer = min(max(cfg.buffer, 2), 1_000_000)
 	s := &Subscription{
-		cfg: cfg, hub: h,
+		cfg: cfg, hub: h, feed: f,
 		ready: make(chan struct{}, 1), closed: make(chan struct{}), ended: make(chan struct{}),
 		out: make(chan event.Event, 1), pumped: make(chan struct{}),
 	}
 	s.buffer = newMailbox(cfg)
+	h.add(s)
 	return s
+}
+
+// hears reports whether the events of a node concern the subscription at all.
+func (s *Subscription) hears(f *feed) bool {
+	return (s.feed == nil || s.feed == f) && (len(s.cfg.nodes) == 0 || slices.Contains(s.cfg.nodes, f.node))
 }
 
 // C returns the channel of the subscription. The library closes it, once, after
@@ -121,7 +128,7 @@ func newSubscription(h *hub, opts []SubOption) *Subscription {
 // delivered until the context of Shutdown ends; Close drops it.
 func (s *Subscription) C() <-chan event.Event {
 	s.pumpOnce.Do(func() {
-		if s.pumping.Store(true); !s.hub.startPump(s) {
+		if !s.hub.startPump(s) {
 			close(s.out)
 		}
 	})
@@ -221,6 +228,7 @@ func (s *Subscription) offer(batch []event.Event) {
 	for i := range batch {
 		e := &batch[i]
 		dropped += e.Lost // by the node's queue
+		s.buffer.lose(e.Node, e.Lost)
 		if !s.wants(e) {
 			s.buffer.carry += e.Lost
 			continue
@@ -236,9 +244,6 @@ func (s *Subscription) offer(batch []event.Event) {
 }
 
 func (s *Subscription) wants(e *event.Event) bool {
-	if len(s.cfg.nodes) > 0 && !slices.Contains(s.cfg.nodes, e.Node) {
-		return false
-	}
 	if _, gap := e.Gap(); gap {
 		return true
 	}

@@ -46,24 +46,18 @@ func (c *Client) supervise(ctx context.Context) {
 		c.count.breakerTurns.Add(1)
 		c.log.Warn("circuit breaker changed", "from", from, "to", to)
 	}))
-	var gap event.Gap
-	var lostAt time.Time
+	var lost error // what ended the last session
 	for attempt := 1; ctx.Err() == nil; attempt++ {
-		var s *session
-		c.state.set(Connecting, c.epoch, nil)
-		err := retry.Attempt(func() (err error) {
-			s, err = c.connect(ctx)
-			return err
-		})
+		s, err := c.attempt(ctx, retry)
 		if err == nil {
-			if !lostAt.IsZero() {
-				gap.To, gap.Down = s.epoch, time.Since(lostAt)
-				c.pushGap(gap)
+			if !c.lostAt.IsZero() {
+				c.pushGap(event.Gap{From: c.epoch, To: s.epoch, Down: time.Since(c.lostAt), Reason: lost})
 			}
+			c.lostAt = time.Time{}
 			c.count.connects.Add(1)
 			c.log.Info("connected", "host", c.host, "port", c.port, "attempt", attempt, "epoch", s.epoch, "banner", s.banner)
 			err = c.serve(ctx, s, retry)
-			gap, lostAt = event.Gap{From: s.epoch, Reason: err}, time.Now()
+			lost, c.lostAt = err, time.Now()
 			attempt = 0
 			if ctx.Err() == nil {
 				c.count.losses.Add(1)
@@ -82,6 +76,28 @@ func (c *Client) supervise(ctx context.Context) {
 			"next_retry_at", time.Now().Add(wait), "breaker", retry.Breaker(), "reason", err.Error())
 		c.sleep(ctx, wait)
 	}
+}
+
+// attempt makes one session, if the breaker allows and, in a cluster, as soon
+// as it is the node's turn. The breaker learns of it before the permit goes to
+// the next node.
+func (c *Client) attempt(ctx context.Context, retry *supervise.Retry) (s *session, err error) {
+	permit := false
+	err = retry.Attempt(func() (err error) {
+		if c.cluster != nil {
+			if err := c.cluster.permits.Acquire(ctx, 1); err != nil {
+				return err
+			}
+			permit = true
+		}
+		c.state.set(Connecting, c.epoch, nil)
+		s, err = c.connect(ctx)
+		return err
+	})
+	if permit {
+		c.cluster.permits.Release(1)
+	}
+	return s, err
 }
 
 // tried tells Dial how the first attempt went.
@@ -114,9 +130,18 @@ func (c *Client) sleep(ctx context.Context, d time.Duration) {
 // runs, so that sequence and queue are the supervisor's.
 func (c *Client) pushGap(g event.Gap) {
 	c.sequence++
-	if c.hub.interested() {
-		c.queue.Push([]event.Event{event.OfGap(c.node.Key, c.sequence, time.Now(), g)})
+	if c.feed.interested() {
+		c.feed.push([]event.Event{event.OfGap(c.node.Key, c.sequence, time.Now(), g)})
 	}
+}
+
+// pushEnd tells them that it will not come back.
+func (c *Client) pushEnd(reason error) {
+	g := event.Gap{From: c.epoch, Reason: reason}
+	if !c.lostAt.IsZero() {
+		g.Down = time.Since(c.lostAt)
+	}
+	c.pushGap(g)
 }
 
 // serve runs a session that is logged in, and returns what ended it.

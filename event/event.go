@@ -61,13 +61,22 @@ func (e Event) String() string {
 // the one behind it Asterisk may have sent others that nobody received. State
 // that was built from events should be read afresh.
 type Gap struct {
-	From, To uint64        // epochs: the session that ended and the one that is up now
-	Down     time.Duration // from the end of the one to the login of the other
+	// From is the epoch of the session that ended, 0 if there never was one.
+	// To is that of the session that is up now, 0 if none will be: the node was
+	// taken out of its cluster, and this is the last that is heard of it.
+	From, To uint64
+	Down     time.Duration // from the end of the one to the login of the other, or to the removal
 	Reason   error         // what ended the session; never nil
 }
 
+// Final reports whether the node has left for good.
+func (g Gap) Final() bool { return g.To == 0 }
+
 // String returns the gap in a few words.
 func (g Gap) String() string {
+	if g.Final() {
+		return fmt.Sprintf("end of the node after session %d: %v", g.From, g.Reason)
+	}
 	return fmt.Sprintf("gap of %v between sessions %d and %d: %v", g.Down, g.From, g.To, g.Reason)
 }
 

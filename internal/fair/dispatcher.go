@@ -7,23 +7,30 @@ import (
 	"github.com/apn/ami/event"
 )
 
-// Quantum is how many events of one node are delivered before the next node has
-// its turn; alone is that number when no other node has any.
+// Quantum is how many events of one node, times its weight, are delivered
+// before the next node has its turn; alone is the least of that number when no
+// other node has any.
 const (
 	Quantum = 8
 	alone   = 64
 )
 
+// MaxWeight bounds the share of one node, and with it how long a turn lasts.
+const MaxWeight = 100
+
 // A Queue holds the events of one node until the dispatcher takes them. Push is
-// called by the goroutine that reads the node, one at a time; Dropped and Len by
-// anybody.
+// called by the goroutine that reads the node, one at a time, and Finish after
+// the last Push; Dropped and Len by anybody.
 type Queue struct {
 	dispatcher *Dispatcher
+	deliver    func([]event.Event)
+	weight     int
 	dropped    atomic.Uint64
 
-	mu    sync.Mutex
-	ring  Ring
-	ready bool // in the dispatcher's list, or being served
+	mu       sync.Mutex
+	ring     Ring
+	ready    bool   // in the dispatcher's list, or being served
+	finished func() // called when nothing is left; nil before Finish
 }
 
 // Push queues events in order. It never waits: a full queue drops its oldest.
@@ -36,7 +43,7 @@ func (q *Queue) Push(events []event.Event) {
 	q.ready = q.ready || wake
 	q.mu.Unlock()
 	if wake {
-		q.dispatcher.serve(q)
+		q.dispatcher.enlist(q)
 	}
 }
 
@@ -50,35 +57,52 @@ func (q *Queue) Len() int {
 // Dropped returns the number of events dropped since the queue was made.
 func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 
+// Finish has done called, once, on the goroutine of Run, when all that was
+// pushed is delivered.
+func (q *Queue) Finish(done func()) {
+	q.mu.Lock()
+	q.finished = done
+	wake := !q.ready
+	q.ready = true
+	q.mu.Unlock()
+	if wake {
+		// Even if nothing is left: the last batch may just be on its way, and
+		// the next turn comes after it.
+		q.dispatcher.enlist(q)
+	}
+}
+
 // take moves events to dst. more reports whether others are left; if not, the
-// next Push puts the queue on the list again.
-func (q *Queue) take(dst []event.Event) (n int, more bool) {
+// next Push puts the queue on the list again, and finished is to be called.
+func (q *Queue) take(dst []event.Event) (n int, more bool, finished func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n = q.ring.Pop(dst)
 	q.ready = q.ring.Len() > 0
-	return n, q.ready
+	if !q.ready {
+		finished, q.finished = q.finished, nil
+	}
+	return n, q.ready, finished
 }
 
 // A Dispatcher serves the queues that have events, in turn. Its cost per event
 // does not depend on the number of nodes.
 type Dispatcher struct {
-	deliver func([]event.Event) // must not block, nor keep the slice
-	wake    chan struct{}       // Push → Run, one slot: the list is no longer empty
+	wake chan struct{} // Push → Run, one slot: the list is no longer empty
 
 	mu   sync.Mutex
 	list []*Queue // ready queues, the next one first
 }
 
-// NewDispatcher returns a dispatcher that hands batches of one node's events to
-// deliver, on the goroutine that calls Run.
-func NewDispatcher(deliver func([]event.Event)) *Dispatcher {
-	return &Dispatcher{deliver: deliver, wake: make(chan struct{}, 1)}
-}
+// NewDispatcher returns a dispatcher without queues.
+func NewDispatcher() *Dispatcher { return &Dispatcher{wake: make(chan struct{}, 1)} }
 
-// NewQueue returns the queue of one more node, for at most limit events.
-func (d *Dispatcher) NewQueue(limit int) *Queue {
-	return &Queue{dispatcher: d, ring: NewRing(limit)}
+// NewQueue returns the queue of one more node, for at most limit events. Its
+// share among busy nodes is in proportion to weight, 1 to MaxWeight. Batches of
+// its events go to deliver, on the goroutine that calls Run; deliver must not
+// block, nor keep the slice.
+func (d *Dispatcher) NewQueue(limit, weight int, deliver func([]event.Event)) *Queue {
+	return &Queue{dispatcher: d, deliver: deliver, weight: weight, ring: NewRing(limit)}
 }
 
 // Run serves until done is closed, and then once more what is queued by then.
@@ -90,39 +114,51 @@ func (d *Dispatcher) Run(done <-chan struct{}) {
 		case <-done:
 			over = true
 		}
-		for d.serveOne(batch) {
+		for q, turn := d.next(); q != nil; q, turn = d.next() {
+			if turn > len(batch) {
+				batch = make([]event.Event, turn)
+			}
+			d.serve(q, batch[:turn])
 		}
 	}
 }
 
-// serveOne gives the next ready queue its turn.
-func (d *Dispatcher) serveOne(batch []event.Event) bool {
+// next takes the queue whose turn it is off the list, nil if there is none, and
+// says how many events it may deliver.
+func (d *Dispatcher) next() (q *Queue, turn int) {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.list) == 0 {
 		d.list = nil // let the backing array go
-		d.mu.Unlock()
-		return false
+		return nil, 0
 	}
-	q := d.list[0]
+	q = d.list[0]
 	d.list[0] = nil
 	d.list = d.list[1:]
-	turn := Quantum
+	turn = Quantum * q.weight
 	if len(d.list) == 0 {
-		turn = alone
+		turn = max(turn, alone)
 	}
-	d.mu.Unlock()
-
-	n, more := q.take(batch[:turn])
-	d.deliver(batch[:n])
-	clear(batch[:n])
-	if more {
-		d.serve(q)
-	}
-	return true
+	return q, turn
 }
 
-// serve puts q at the end of the list.
-func (d *Dispatcher) serve(q *Queue) {
+// serve gives q its turn. batch is room for the events.
+func (d *Dispatcher) serve(q *Queue, batch []event.Event) {
+	n, more, finished := q.take(batch)
+	if n > 0 {
+		q.deliver(batch[:n])
+		clear(batch[:n])
+	}
+	if more {
+		d.enlist(q)
+	}
+	if finished != nil {
+		finished()
+	}
+}
+
+// enlist puts q at the end of the list.
+func (d *Dispatcher) enlist(q *Queue) {
 	d.mu.Lock()
 	d.list = append(d.list, q)
 	d.mu.Unlock()

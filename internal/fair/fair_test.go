@@ -68,19 +68,38 @@ func TestRing(t *testing.T) {
 	}
 }
 
-func TestGapsMerge(t *testing.T) { // E7
+// TestGapsAreSetAside: a full ring keeps one gap for each node, and says what
+// was lost behind them.
+func TestGapsAreSetAside(t *testing.T) { // E6, E7
+	of := func(node string, n uint64) event.Event {
+		return event.OfGap(node, n, time.Time{}, event.Gap{From: n, To: n + 1, Down: time.Second})
+	}
 	r := NewRing(2)
-	require.Zero(t, r.Push(gapped(1)))
-	require.Zero(t, r.Push(gapped(2)))
+	require.Zero(t, r.Push(of("a", 1)))
+	require.Zero(t, r.Push(of("b", 1)))
 	require.True(t, r.Full())
+	require.Zero(t, r.Push(of("a", 2)))
 	require.Zero(t, r.Push(numbered("a", 3)))
-	got := make([]event.Event, 3)
-	require.Equal(t, 2, r.Pop(got))
-	g, ok := got[0].Gap()
+	require.Zero(t, r.Push(numbered("b", 3)))
+	require.EqualValues(t, 1, r.Push(numbered("b", 4)))
+	require.Equal(t, 4, r.Len())
+	got := make([]event.Event, 5)
+	require.Equal(t, 1, r.Pop(got[:1]), "piece by piece")
+	require.Equal(t, 3, r.Pop(got[1:]))
+	a, ok := got[0].Gap()
 	require.True(t, ok)
-	require.EqualValues(t, 1, g.From)
-	require.EqualValues(t, 3, g.To)
-	require.Equal(t, 2*time.Second, g.Down)
+	require.Equal(t, "a", got[0].Node)
+	require.EqualValues(t, 1, a.From)
+	require.EqualValues(t, 3, a.To)
+	require.Equal(t, 2*time.Second, a.Down)
+	b, ok := got[1].Gap()
+	require.True(t, ok)
+	require.Equal(t, "b", got[1].Node)
+	require.EqualValues(t, 1, b.From)
+	require.EqualValues(t, 3, got[2].Seq)
+	require.EqualValues(t, 1, got[2].Lost)
+	require.EqualValues(t, 4, got[3].Seq)
+	require.Zero(t, r.Len())
 }
 
 func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up missed
@@ -88,7 +107,8 @@ func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up mi
 	var wg sync.WaitGroup
 	last := map[string]uint64{}
 	total := 0
-	d := NewDispatcher(func(batch []event.Event) {
+	d := NewDispatcher()
+	deliver := func(batch []event.Event) {
 		for _, e := range batch {
 			if e.Seq != last[e.Node]+1 {
 				panic(fmt.Sprintf("%s: %d behind %d", e.Node, e.Seq, last[e.Node]))
@@ -96,12 +116,12 @@ func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up mi
 			last[e.Node] = e.Seq
 			total++
 		}
-	})
+	}
 	done := make(chan struct{})
 	var serving sync.WaitGroup
 	serving.Go(func() { d.Run(done) })
 	for n := range nodes {
-		q := d.NewQueue(events)
+		q := d.NewQueue(events, 1, deliver)
 		wg.Go(func() {
 			for i := range uint64(events) {
 				q.Push([]event.Event{numbered(fmt.Sprint(n), i+1)})
@@ -120,12 +140,13 @@ func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up mi
 func TestQuietNodeIsServedWithinOneRound(t *testing.T) { // E4, E5
 	synctest.Test(t, func(t *testing.T) {
 		var order []string
-		d := NewDispatcher(func(batch []event.Event) {
+		d := NewDispatcher()
+		deliver := func(batch []event.Event) {
 			for _, e := range batch {
 				order = append(order, e.Node)
 			}
-		})
-		noisy, quiet := d.NewQueue(1000), d.NewQueue(10)
+		}
+		noisy, quiet := d.NewQueue(1000, 1, deliver), d.NewQueue(10, 1, deliver)
 		for i := range uint64(1000) {
 			noisy.Push([]event.Event{numbered("noisy", i)})
 		}
@@ -146,11 +167,59 @@ func TestQuietNodeIsServedWithinOneRound(t *testing.T) { // E4, E5
 }
 
 func TestQueueDrops(t *testing.T) { // E6
-	d := NewDispatcher(func([]event.Event) {})
-	q := d.NewQueue(10)
+	q := NewDispatcher().NewQueue(10, 1, func([]event.Event) {})
 	for i := range uint64(100) {
 		q.Push([]event.Event{numbered("a", i)})
 	}
 	require.EqualValues(t, 90, q.Dropped())
 	require.Equal(t, 10, q.Len())
+}
+
+// TestWeights: busy nodes are served in proportion to their weights.
+func TestWeights(t *testing.T) { // E4
+	var order []string
+	d := NewDispatcher()
+	deliver := func(batch []event.Event) {
+		for _, e := range batch {
+			order = append(order, e.Node)
+		}
+	}
+	for node, weight := range map[string]int{"light": 1, "heavy": 20} {
+		q := d.NewQueue(10_000, weight, deliver)
+		for i := range uint64(5000) {
+			q.Push([]event.Event{numbered(node, i)})
+		}
+	}
+	done := make(chan struct{})
+	close(done)
+	d.Run(done)
+	require.Len(t, order, 10_000)
+	share := map[string]int{}
+	for _, node := range order[:21*Quantum*10] {
+		share[node]++
+	}
+	require.Equal(t, map[string]int{"light": 10 * Quantum, "heavy": 200 * Quantum}, share)
+}
+
+// TestFinish: the end of a queue is told behind its last event, also while the
+// dispatcher is just delivering that, and without any.
+func TestFinish(t *testing.T) { // A5, E1
+	for range 200 {
+		d := NewDispatcher()
+		done := make(chan struct{})
+		var serving sync.WaitGroup
+		serving.Go(func() { d.Run(done) })
+		delivered := 0
+		q := d.NewQueue(100, 1, func(batch []event.Event) { delivered += len(batch) })
+		pushed := rand.IntN(3)
+		for i := range pushed {
+			q.Push([]event.Event{numbered("a", uint64(i))})
+		}
+		finished := make(chan int, 2)
+		q.Finish(func() { finished <- delivered })
+		require.Equal(t, pushed, <-finished)
+		close(done)
+		serving.Wait()
+		require.Empty(t, finished, "once")
+	}
 }

@@ -2,7 +2,11 @@
 // starves the others.
 package fair
 
-import "github.com/apn/ami/event"
+import (
+	"slices"
+
+	"github.com/apn/ami/event"
+)
 
 const (
 	ringFirst = 16      // capacity of a ring that was just needed
@@ -11,29 +15,31 @@ const (
 
 // A Ring is a queue of events that grows on demand up to its limit and then
 // drops the oldest. What it drops it adds to the Lost of the event behind, so
-// that the loss is told exactly where it happened. A gap is never dropped: two
-// of them without an event between become one.
+// that the loss is told exactly where it happened. A gap is never dropped: it
+// is set aside, beyond the limit, at most one for each node.
 //
 // A Ring is not safe for concurrent use.
 type Ring struct {
 	buf     []event.Event
 	head, n int
 	limit   int
+
+	aside []event.Event // gaps older than all in buf
 }
 
 // NewRing returns a ring for at most limit events, 2 at least.
 func NewRing(limit int) Ring { return Ring{limit: max(limit, 2)} }
 
 // Len returns the number of events in the ring.
-func (r *Ring) Len() int { return r.n }
+func (r *Ring) Len() int { return len(r.aside) + r.n }
 
-// Full reports whether the next Push drops an event.
+// Full reports whether the next Push has to make room.
 func (r *Ring) Full() bool { return r.n >= r.limit }
 
 // Push appends e and returns how many events it dropped for that.
 func (r *Ring) Push(e event.Event) (dropped uint64) {
-	for r.n >= r.limit {
-		dropped += r.dropOldest(&e)
+	if r.n >= r.limit {
+		dropped = r.dropOldest(&e)
 	}
 	if r.n == len(r.buf) {
 		r.grow()
@@ -45,6 +51,12 @@ func (r *Ring) Push(e event.Event) (dropped uint64) {
 
 // Pop moves up to len(dst) of the oldest events to dst and returns how many.
 func (r *Ring) Pop(dst []event.Event) int {
+	first := 0
+	if len(r.aside) > 0 {
+		first = copy(dst, r.aside)
+		r.aside = slices.Delete(r.aside, 0, first)
+		dst = dst[first:]
+	}
 	n := min(len(dst), r.n)
 	for i := range n {
 		slot := r.at(i)
@@ -56,34 +68,33 @@ func (r *Ring) Pop(dst []event.Event) int {
 	if r.n == 0 && len(r.buf) > ringKept {
 		r.buf, r.head = nil, 0
 	}
-	return n
+	return first + n
 }
 
-// dropOldest drops the oldest event that is not a gap. next is the one that is
-// about to be pushed.
+// dropOldest makes room. next is the event that is about to be pushed.
 func (r *Ring) dropOldest(next *event.Event) uint64 {
-	after := func(i int) *event.Event {
-		if i+1 < r.n {
-			return r.at(i + 1)
-		}
-		return next
-	}
-	first := r.at(0)
-	if _, gap := first.Gap(); !gap {
-		after(0).Lost += first.Lost + 1
-		r.advance()
-		return 1
-	}
-	second := r.at(1) // the limit is 2 at least
-	if _, gap := second.Gap(); gap {
-		*second = event.MergeGaps(*first, *second)
-		r.advance()
+	oldest := *r.at(0)
+	r.advance()
+	if _, gap := oldest.Gap(); gap {
+		r.setAside(oldest)
 		return 0
 	}
-	after(1).Lost += second.Lost + 1
-	*second = *first
-	r.advance()
+	if r.n > 0 {
+		next = r.at(0)
+	}
+	next.Lost += oldest.Lost + 1
 	return 1
+}
+
+// setAside keeps a gap. Two of the same node become one.
+func (r *Ring) setAside(gap event.Event) {
+	for i := range r.aside {
+		if r.aside[i].Node == gap.Node {
+			r.aside[i] = event.MergeGaps(r.aside[i], gap)
+			return
+		}
+	}
+	r.aside = append(r.aside, gap)
 }
 
 func (r *Ring) advance() {
