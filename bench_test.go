@@ -134,7 +134,7 @@ func handedPing(b *testing.B, addr string, ping []byte) func() error {
 	b.Cleanup(func() {
 		close(out)
 		require.NoError(b, conn.Close())
-		<-got
+		require.Error(b, <-got, "the reader ends")
 	})
 	return func() error {
 		out <- ping

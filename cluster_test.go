@@ -262,8 +262,10 @@ func TestClusterList(t *testing.T) { // E2
 		require.Error(t, failed["pbx3"])
 		require.NotEmpty(t, items["pbx1"])
 		require.Len(t, items["pbx2"], len(items["pbx1"]))
-		for range f.List(t.Context(), action.QueueStatus{}) {
-			break
+		for _, err := range f.List(t.Context(), action.QueueStatus{}) {
+			if err == nil {
+				break
+			}
 		}
 		synctest.Wait()
 		for _, c := range f.Nodes() {
@@ -302,13 +304,15 @@ func TestRemoveTellsTheEnd(t *testing.T) {
 		require.NoError(t, f.Ready(t.Context(), 2))
 		require.NoError(t, f.Close())
 		var got []string
-		for e := range all.All(t.Context()) {
+		for e, err := range all.All(t.Context()) {
+			require.NoError(t, err)
 			if e.Node == "pbx1" {
 				got = append(got, e.String())
 			}
 		}
 		require.Len(t, got, 3, "booted, removed, booted")
-		for e := range only2.All(t.Context()) {
+		for e, err := range only2.All(t.Context()) {
+			require.NoError(t, err)
 			require.Equal(t, "pbx2", e.Node)
 		}
 		require.ErrorIs(t, f.Add(f.serve(t, "pbx7")), ami.ErrClosed)

@@ -95,7 +95,7 @@ func (h byDeadline) Swap(i, j int) {
 
 // Push and Pop are for container/heap.
 func (h *byDeadline) Push(x any) {
-	p := x.(*Pending) //nolint:forcetypeassert,errcheck // heap.Push above passes nothing else
+	p := x.(*Pending) // heap.Push above passes nothing else
 	p.slot = len(*h)
 	*h = append(*h, p)
 }
