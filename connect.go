@@ -13,22 +13,43 @@ import (
 	"github.com/apn/ami/frame"
 )
 
-// connect makes the next session, from lookup to login. On failure nothing of
-// it is left. The supervisor calls it.
-func (c *Client) connect(ctx context.Context) (*session, error) {
-	fail := func(op string, err error) error {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: op, Err: err}
+// resolve returns what may be dialled for the node: its address, or those of its
+// host name.
+func (c *Client) resolve(ctx context.Context) ([]string, error) {
+	if c.lookup == nil {
+		return []string{c.node.Addr}, nil
 	}
+	rctx, cancel := context.WithTimeout(ctx, c.cfg.dialTimeout)
+	defer cancel()
+	hosts, err := c.lookup.hosts(rctx, c.host)
+	if err != nil {
+		return nil, c.failed(ctx, opResolve, err)
+	}
+	addrs := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		addrs = append(addrs, net.JoinHostPort(h, c.port))
+	}
+	return addrs, nil
+}
+
+// failed is the error of an attempt. If ctx has ended, that was the cause.
+func (c *Client) failed(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: op, Err: err}
+}
+
+// connect makes the next session, from dial to login. On failure nothing of it
+// is left. The supervisor calls it.
+func (c *Client) connect(ctx context.Context, addrs []string) (*session, error) {
 	dctx, cancel := context.WithTimeout(ctx, c.cfg.dialTimeout)
 	defer cancel()
 	deadline, _ := dctx.Deadline()
 
-	socket, op, err := c.dialNode(dctx)
+	socket, op, err := c.dialNode(dctx, addrs)
 	if err != nil {
-		return nil, fail(op, err)
+		return nil, c.failed(ctx, op, err)
 	}
 	s := &session{client: c, epoch: c.epoch + 1}
 	s.conn = conn.New(socket, conn.Config{
@@ -54,24 +75,13 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	}
 	if err != nil {
 		s.conn.Close(err)
-		return nil, fail(op, err)
+		return nil, c.failed(ctx, op, err)
 	}
 	return s, nil
 }
 
 // dialNode returns a connected socket, TLS included.
-func (c *Client) dialNode(ctx context.Context) (socket net.Conn, op string, err error) {
-	addrs := []string{c.node.Addr}
-	if c.lookup != nil {
-		hosts, err := c.lookup.hosts(ctx, c.host)
-		if err != nil {
-			return nil, opResolve, err
-		}
-		addrs = addrs[:0]
-		for _, h := range hosts {
-			addrs = append(addrs, net.JoinHostPort(h, c.port))
-		}
-	}
+func (c *Client) dialNode(ctx context.Context, addrs []string) (socket net.Conn, op string, err error) {
 	for i, addr := range addrs {
 		// Each address gets its share of the time left: a dead first one must
 		// not take it all.

@@ -14,7 +14,9 @@ import (
 // *ConfigError that names it.
 type Option func(*config)
 
-// A Resolver looks host names up. *net.Resolver is one.
+// A Resolver looks host names up. *net.Resolver is one. LookupHost must return
+// when ctx ends; one that does not is left behind, and not asked again for the
+// node until it has returned.
 type Resolver interface {
 	LookupHost(ctx context.Context, host string) (addrs []string, err error)
 }
@@ -47,9 +49,9 @@ func WithLimits(l frame.Limits) Option { return func(c *config) { c.limits = l }
 // expression is refused by New.
 func WithRedaction(r Redaction) Option { return func(c *config) { c.redaction = redact.Rules(r) } }
 
-// WithDialTimeout bounds the way up to the greeting: lookup, connect, TLS,
-// banner. Default 3 s; 10 ms to 5 min. Keep it short: in a large fleet an
-// attempt on a silent host holds up others.
+// WithDialTimeout bounds the lookup of a host name, and then once more the way
+// up to the greeting: connect, TLS, banner. Default 3 s; 10 ms to 5 min. Keep it
+// short: in a large fleet an attempt on a silent host holds up others.
 func WithDialTimeout(d time.Duration) Option { return func(c *config) { c.dialTimeout = d } }
 
 // WithLoginTimeout bounds the login. Default 5 s; 10 ms to 5 min. Asterisk
@@ -128,7 +130,8 @@ func WithDropSummary(interval time.Duration) Option {
 }
 
 // WithResolver looks host names up with r, at every attempt, within the dial
-// timeout; if that fails, the addresses of the last lookup serve. Default:
+// timeout; if that fails or takes longer, the addresses of the last lookup
+// serve. It is called by many nodes at the same time. Default:
 // net.DefaultResolver.
 func WithResolver(r Resolver) Option { return func(c *config) { c.resolver = r } }
 

@@ -15,7 +15,7 @@ type State uint8
 // Disconnected from any.
 const (
 	Disconnected   State = iota // waiting for the next attempt, or not running
-	Connecting                  // looking up, dialling, TLS
+	Connecting                  // looking up, waiting for its turn in a cluster, dialling, TLS
 	Connected                   // waiting for Asterisk's greeting
 	Authenticating              // logging in
 	Ready                       // taking actions

@@ -79,19 +79,24 @@ func (c *Client) supervise(ctx context.Context) {
 }
 
 // attempt makes one session, if the breaker allows and, in a cluster, as soon
-// as it is the node's turn. The breaker learns of it before the permit goes to
-// the next node.
+// as it is the node's turn. The host name is looked up before that: a resolver
+// that hangs must not hold a permit that others wait for. The breaker learns of
+// the outcome before the permit goes to the next node.
 func (c *Client) attempt(ctx context.Context, retry *supervise.Retry) (s *session, err error) {
 	permit := false
-	err = retry.Attempt(func() (err error) {
+	err = retry.Attempt(func() error {
+		c.state.set(Connecting, c.epoch, nil)
+		addrs, err := c.resolve(ctx)
+		if err != nil {
+			return err
+		}
 		if c.cluster != nil {
 			if err := c.cluster.permits.Acquire(ctx, 1); err != nil {
-				return err
+				return c.failed(ctx, opDial, err)
 			}
 			permit = true
 		}
-		c.state.set(Connecting, c.epoch, nil)
-		s, err = c.connect(ctx)
+		s, err = c.connect(ctx, addrs)
 		return err
 	})
 	if permit {
