@@ -18,7 +18,8 @@ type Generic struct {
 // New returns the action called name with the headers given as name, value,
 // name, value, in that order; a name may occur many times. It completes with
 // its Response or, if that announces one, with the end of its list; use
-// Answered for anything else.
+// Answered for anything else, with the strategy of the typed action if there is
+// one: the items of Status and IAXpeers are not recognised without.
 //
 //	action.New("QueueAdd", "Queue", "support", "Interface", "PJSIP/2001")
 //
