@@ -2,6 +2,8 @@ package ami
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net"
@@ -189,6 +191,12 @@ func (c *Client) Ready(ctx context.Context) error {
 		}
 	}
 }
+
+// String returns the key and the address of the node.
+func (c *Client) String() string { return c.node.String() }
+
+// Format makes every verb print what String returns.
+func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
 
 // Node returns the node without its secret.
 func (c *Client) Node() Node {
