@@ -3,6 +3,8 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net"
@@ -226,6 +228,12 @@ func (c *Client) Ready(ctx context.Context) error {
 		}
 	}
 }
+
+// String returns the key and the address of the node.
+func (c *Client) String() string { return c.node.String() }
+
+// Format makes every verb print what String returns.
+func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
 
 // Node returns the node without its secret.
 func (c *Client) Node() Node {

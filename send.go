@@ -3,6 +3,8 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"strings"
@@ -89,6 +91,13 @@ func (p *Pending) ActionID() string {
 	return p.p.ID
 }
 
+// String returns the action's name and ActionID.
+func (p *Pending) String() string { return p.action + " (" + p.ActionID() + ")" }
+
+// Format makes every verb print what String returns: the bytes of the action may
+// hold secrets.
+func (p *Pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
+
 // Send sends an action and returns its whole answer, when the action's strategy
 // is complete. It may be called from many goroutines.
 //
@@ -126,7 +135,7 @@ func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption)
 	if err != nil {
 		done := make(chan struct{})
 		close(done)
-		return &Pending{client: c, err: err, done: done}
+		return &Pending{client: c, action: a.Name(), err: err, done: done}
 	}
 	return &Pending{client: c, action: a.Name(), p: p}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -79,14 +80,16 @@ func compile(patterns []string) ([]*regexp.Regexp, error) {
 
 // Header returns the value as it may be shown.
 func (p *Policy) Header(name, value string) string {
-	hidden := p.headers[strings.ToLower(name)]
-	for _, re := range p.names {
-		hidden = hidden || re.MatchString(name)
-	}
-	if hidden && value != "" {
+	if value != "" && p.secret(name) {
 		return Mask
 	}
 	return p.Text(value)
+}
+
+// secret tells whether what has this name is to be hidden.
+func (p *Policy) secret(name string) bool {
+	return p.headers[strings.ToLower(name)] ||
+		slices.ContainsFunc(p.names, func(re *regexp.Regexp) bool { return re.MatchString(name) })
 }
 
 // Text hides what the value patterns find in any text.
@@ -122,14 +125,26 @@ func hide(re *regexp.Regexp, s string) string {
 	return b.String()
 }
 
-// Headers returns headers in one line as they may be shown.
+// Headers returns headers in one line as they may be shown. Where one header
+// names what the next one holds ("Variable: API_TOKEN", "Value: …" of Setvar,
+// "Key" and "Val" of DBPut), the name decides too.
 func (p *Policy) Headers(headers iter.Seq2[string, string]) string {
 	var b strings.Builder
+	var named string
 	for name, value := range headers {
 		if b.Len() > 0 {
 			b.WriteString("; ")
 		}
-		fmt.Fprintf(&b, "%s: %q", name, p.Header(name, value))
+		shown := p.Header(name, value)
+		switch strings.ToLower(name) {
+		case "variable", "key":
+			named = value
+		case "value", "val":
+			if value != "" && p.secret(named) {
+				shown = Mask
+			}
+		}
+		fmt.Fprintf(&b, "%s: %q", name, shown)
 	}
 	return b.String()
 }
