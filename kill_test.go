@@ -49,7 +49,7 @@ func TestKillCycles(t *testing.T) { // D7, H5
 func killCycles(t *testing.T, srv *amitest.Server, cycles int, dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
 	t.Helper()
 	c, err := ami.New(node(srv), ami.WithDialer(dial),
-		ami.WithBackoff(time.Millisecond, time.Millisecond, time.Millisecond), ami.WithBreaker(1000, 10*time.Millisecond, 1))
+		ami.WithBackoff(time.Millisecond, time.Millisecond, time.Millisecond), ami.WithStableAfter(0))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -1,11 +1,13 @@
 package conn_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -272,29 +274,36 @@ func TestRevokedAlone(t *testing.T) { // C3, C5
 	})
 }
 
-// wrapped is a socket over another, as a TLS connection is. Closing it says
-// good-bye, which blocks while the peer does not read.
-type wrapped struct {
+// counted counts the writes to a socket.
+type counted struct {
 	net.Conn
-	closed bool
+	writes atomic.Int32
 }
 
-func (w *wrapped) NetConn() net.Conn { return w.Conn }
-func (w *wrapped) Close() error {
-	w.closed = true
-	select {}
+func (c *counted) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
 }
 
+// TestCloseSaysNoGoodBye: the close of a TLS connection would write, and wait
+// for a peer that does not read.
 func TestCloseSaysNoGoodBye(t *testing.T) { // D7
 	synctest.Test(t, func(t *testing.T) {
-		client, server := amitest.Pipe(0)
-		w := &wrapped{Conn: client}
-		c := conn.New(w, config())
+		srv := amitest.NewServer(amitest.WithTLS())
+		defer srv.Close()
+		transport, err := srv.DialContext(t.Context(), "tcp", srv.Addr())
+		require.NoError(t, err)
+		socket := &counted{Conn: transport}
+		secure := tls.Client(socket, srv.ClientTLS())
+		require.NoError(t, secure.HandshakeContext(t.Context()))
+		before := socket.writes.Load()
+		require.Positive(t, before)
+		c := conn.New(secure, config())
 		c.Start()
 		c.Close(io.EOF)
 		c.Wait()
-		require.False(t, w.closed)
-		_, err := server.Read(make([]byte, 1))
-		require.ErrorIs(t, err, io.EOF, "the transport is closed")
+		require.Equal(t, before, socket.writes.Load())
+		_, err = transport.Write([]byte("x"))
+		require.ErrorIs(t, err, net.ErrClosed, "the transport is closed")
 	})
 }
