@@ -181,7 +181,7 @@ func (sc *scanner) prose(i int) (from, to int) {
 	if from == i {
 		return 0, 0
 	}
-	if from, to, ok := sc.quoted(from); ok && !speaks(s[from:to], words) {
+	if from, to, ok := sc.quoted(from); ok && (s[from:to] == Mask || !strings.Contains(s[from:to], Mask) && !speaks(s[from:to], words)) {
 		return from, to
 	}
 	to = skip(s, from, func(c byte) bool { return !isBlank(c) })
