@@ -90,7 +90,7 @@ func TestHeader(t *testing.T) { // G2
 		{"other spelling", "SetVar", `USER_PIN=1 canary`, `USER_PIN=[redacted]`},
 		{"command", "Command", `database put app password canary`, `database put app password [redacted]`},
 		{"command, any case", "COMMAND", `dialplan set global API_TOKEN correct canary`, `dialplan set global API_TOKEN [redacted]`},
-		{"command, quotes", "Command", `database put app "my password" "canary"`, `database put app "my password" "[redacted]`},
+		{"command, quotes", "Command", `database put app "my password" "canary"`, `database put app "my password" [redacted]`},
 		{"command, path", "Command", `database put app password/2001 canary`, `database put app password[redacted]`},
 		{"command, assignment", "Command", `dialplan set global X "token=a" canary`, `dialplan set global X "token=[redacted]`},
 		{"command, family", "Command", `database put auth 2001 canary`, `database put auth [redacted]`},

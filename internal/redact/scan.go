@@ -34,6 +34,11 @@ const (
 // find returns where the next of the words is; start is negative if nowhere.
 func find(s string, from int, words []string) (start, end int) {
 	for i := from; i < len(s); i++ {
+		switch s[i] | 0x20 {
+		case 's', 'p', 't', 'k', 'c', 'a', 'm', 'd': // a word begins with one of them; most text goes by quickly
+		default:
+			continue
+		}
 		for _, w := range words {
 			if s[i]|0x20 == w[0] && len(s)-i >= len(w) && strings.EqualFold(s[i:i+len(w)], w) {
 				return i, i + len(w)
@@ -92,7 +97,9 @@ func (sc *scanner) secret(start, end int) (from, to int) {
 	value := sc.assigned(end)
 	switch {
 	case sc.isCommand(start):
-		from = skip(sc.s, max(value, end), func(c byte) bool { return isCloser(c) || isBlank(c) && !isBreak(c) })
+		if from = value; from < 0 {
+			from = skip(sc.s, skip(sc.s, end, isCloser), isSpace)
+		}
 		return from, sc.eol(from)
 	case value >= 0:
 		if from, to, ok := sc.quoted(value); ok {
@@ -177,7 +184,7 @@ func (sc *scanner) isCommand(i int) bool {
 func (sc *scanner) prose(i int) (from, to int) {
 	s := sc.s
 	i = skip(s, i, isCloser)
-	from = skip(s, i, func(c byte) bool { return isBlank(c) && !isBreak(c) })
+	from = skip(s, i, isSpace)
 	if from == i {
 		return 0, 0
 	}
@@ -185,9 +192,9 @@ func (sc *scanner) prose(i int) (from, to int) {
 		return from, to
 	}
 	to = skip(s, from, func(c byte) bool { return !isBlank(c) })
-	token := strings.TrimLeft(s[from:to], `([{<"'`)
+	token := strings.TrimLeft(s[from:to], "([{<\"'`\\")
 	from = to - len(token)
-	token = strings.TrimRight(token, `)]}>"'.,:;!?`)
+	token = strings.TrimRight(token, ")]}>\"'`\\.,:;!?")
 	to = from + len(token)
 	if len(token) < 4 || isWord(token) || speaks(token, words) {
 		return 0, 0
@@ -208,6 +215,7 @@ func skip(s string, i int, while func(byte) bool) int {
 
 func isBreak(c byte) bool  { return c == '\r' || c == '\n' }
 func isBlank(c byte) bool  { return c <= ' ' || c == 0x7f }
+func isSpace(c byte) bool  { return isBlank(c) && !isBreak(c) }
 func isCloser(c byte) bool { return strings.IndexByte(closers, c) >= 0 }
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || c >= 0x80 }

@@ -156,7 +156,7 @@ func TestLongText(t *testing.T) { // G2
 			for _, header := range []string{"Body", "Variable", "Command"} {
 				start := time.Now()
 				p.Header(header, s)
-				require.Less(t, time.Since(start), 5*time.Second, header)
+				require.Less(t, time.Since(start), 30*time.Second, header) // the square would take minutes
 			}
 		})
 	}
