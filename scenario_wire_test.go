@@ -2,7 +2,6 @@ package ami_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,23 +16,8 @@ import (
 	"github.com/apn/ami"
 	"github.com/apn/ami/action"
 	"github.com/apn/ami/amitest"
-	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 )
-
-// next returns the next event, or fails if none comes within an hour of a
-// bubble.
-func next(t *testing.T, sub *ami.Subscription) event.Event {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	for e, err := range sub.All(ctx) {
-		require.NoError(t, err)
-		return e
-	}
-	require.FailNow(t, "the subscription has ended")
-	return event.Event{}
-}
 
 // TestS1S2PermissionDenied: an action that the user may not execute fails with
 // Asterisk's message, whatever the line ends, and nothing behind it stalls (B1,
