@@ -8,26 +8,41 @@ import (
 // A lookup resolves the host name of one node. The supervisor owns it.
 type lookup struct {
 	resolver Resolver
-	last     []string // the addresses that were found last
+	last     []string    // the addresses that were found last
+	asked    chan answer // resolver → hosts, for a question still open; nil if none is
+}
+
+type answer struct {
+	addrs []string
+	err   error
 }
 
 // hosts asks the resolver, at every attempt, and falls back to what it said
 // last: a resolver often fails together with the network that the node needs.
-// A resolver that ignores its context is left behind, so that it delays only
-// its own node, and only until the context ends.
+// A resolver that ignores its context delays only its own node, and only until
+// the context ends. It is not asked again before it has answered: each question
+// is a goroutine that nobody can stop.
 func (l *lookup) hosts(ctx context.Context, host string) ([]string, error) {
-	type answer struct {
-		addrs []string
-		err   error
+	select {
+	case a := <-l.asked: // too late for the attempt that asked
+		l.asked = nil
+		if a.err == nil && len(a.addrs) > 0 {
+			l.last = a.addrs
+		}
+	default:
 	}
-	got := make(chan answer, 1) // room for an answer that comes too late
-	go func() {
-		addrs, err := l.resolver.LookupHost(ctx, host)
-		got <- answer{addrs, err}
-	}()
+	if l.asked == nil {
+		asked := make(chan answer, 1) // room for an answer that comes too late
+		l.asked = asked
+		go func() {
+			addrs, err := l.resolver.LookupHost(ctx, host)
+			asked <- answer{addrs, err}
+		}()
+	}
 	var a answer
 	select {
-	case a = <-got:
+	case a = <-l.asked:
+		l.asked = nil
 	case <-ctx.Done():
 		a.err = ctx.Err()
 	}
