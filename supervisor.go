@@ -72,13 +72,14 @@ func (c *Client) supervise(ctx context.Context) {
 			}
 			c.state.set(Disconnected, c.epoch, err)
 		}
-		c.tried(err)
 		if ctx.Err() != nil {
+			c.tried(err)
 			return
 		}
 		wait := retry.Wait(errors.Is(err, ErrAuth))
 		c.log.Warn("disconnected", "host", c.host, "port", c.port, "attempt", attempt, "backoff", wait,
 			"next_retry_at", time.Now().Add(wait), "breaker", retry.Breaker(), "reason", err.Error())
+		c.tried(err) // behind the record: Dial closes the client then
 		c.sleep(ctx, wait)
 	}
 }
