@@ -211,15 +211,12 @@ func (h *hub) noteDrops() {
 // last one. In a cluster server_key is the node that lost the most.
 func (h *hub) report(subs []*Subscription) {
 	for _, s := range subs {
-		s.mu.Lock()
-		node, delta := s.buffer.losses()
-		depth := s.buffer.len()
-		s.mu.Unlock()
+		node, delta, total, depth := s.losses()
 		if delta == 0 {
 			continue
 		}
 		h.log.Warn("events dropped: a subscription does not keep up",
-			"server_key", node, "dropped_delta", delta, "dropped_total", s.dropped.Load(), "queue_depth", depth)
+			"server_key", node, "dropped_delta", delta, "dropped_total", total, "queue_depth", depth)
 	}
 }
 

@@ -94,7 +94,7 @@ type Subscription struct {
 	pumped    chan struct{}    // closed by the pump when it ends
 	out       chan event.Event // pump → receivers, closed by the pump
 
-	dropped atomic.Uint64
+	wanted []bool // of the events of a batch; the dispatcher's
 
 	mu     sync.Mutex
 	buffer mailbox
@@ -162,7 +162,15 @@ func (s *Subscription) All(ctx context.Context) iter.Seq2[event.Event, error] {
 
 // Dropped returns how many events the subscription has lost since it was made,
 // those included that its node's queue dropped before they could be filtered.
-func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+func (s *Subscription) Dropped() uint64 {
+	s.mu.Lock()
+	before := s.buffer.dropped
+	s.buffer.expire()
+	now := s.buffer.dropped
+	s.mu.Unlock()
+	s.note(now - before)
+	return now
+}
 
 // Close ends the subscription. It does not wait, may be called twice, and
 // concerns no other subscription.
@@ -199,10 +207,12 @@ func (s *Subscription) wait(ctx context.Context, dst []event.Event) (int, error)
 
 func (s *Subscription) take(dst []event.Event) int {
 	s.mu.Lock()
-	n, dropped := s.buffer.take(dst)
+	before := s.buffer.dropped
+	n := s.buffer.take(dst)
+	dropped := s.buffer.dropped - before
 	more := s.buffer.len() > 0
 	s.mu.Unlock()
-	s.count(dropped)
+	s.note(dropped)
 	if more {
 		s.signal() // for another consumer
 	}
@@ -222,25 +232,30 @@ func (s *Subscription) putBack(events []event.Event) {
 
 // offer filters a batch and buffers what is left. The dispatcher calls it.
 func (s *Subscription) offer(batch []event.Event) {
-	var dropped uint64
+	// Before the lock: predicates are code of users, which may ask for Dropped.
+	s.wanted = s.wanted[:0]
+	for i := range batch {
+		s.wanted = append(s.wanted, s.wants(&batch[i]))
+	}
 	took := false
 	s.mu.Lock()
+	before := s.buffer.dropped
 	for i := range batch {
 		e := &batch[i]
-		dropped += e.Lost // by the node's queue
-		s.buffer.lose(e.Node, e.Lost)
-		if !s.wants(e) {
+		s.buffer.lose(e.Node, e.Lost) // by the node's queue
+		if !s.wanted[i] {
 			s.buffer.carry += e.Lost
 			continue
 		}
 		took = true
-		dropped += s.buffer.put(*e)
+		s.buffer.put(*e)
 	}
+	dropped := s.buffer.dropped - before
 	s.mu.Unlock()
 	if took {
 		s.signal()
 	}
-	s.count(dropped)
+	s.note(dropped)
 }
 
 func (s *Subscription) wants(e *event.Event) bool {
@@ -267,11 +282,20 @@ func (s *Subscription) matches(e *event.Event) (ok bool) {
 	return s.cfg.where(*e)
 }
 
-func (s *Subscription) count(dropped uint64) {
+// note has drops logged some time. The caller does not hold mu.
+func (s *Subscription) note(dropped uint64) {
 	if dropped > 0 {
-		s.dropped.Add(dropped)
 		s.hub.noteDrops()
 	}
+}
+
+// losses returns what a summary tells; see mailbox.losses.
+func (s *Subscription) losses() (node string, delta, total uint64, depth int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buffer.expire()
+	node, delta = s.buffer.losses()
+	return node, delta, s.buffer.dropped, s.buffer.len()
 }
 
 // end says that no more events will come.
