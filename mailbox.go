@@ -1,6 +1,7 @@
 package ami
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -26,7 +27,8 @@ type mailbox struct {
 	dropped uint64            // in all
 	lost    map[string]uint64 // of these by node, since the last losses; nil if none
 
-	returned []event.Event // taken and put back; they go first
+	taken    uint64  // events that have left ring and waiting area
+	returned []batch // some of them, put back, the oldest first; they go first
 
 	// BlockUpTo.
 	waiting fair.Ring
@@ -41,7 +43,13 @@ func newMailbox(cfg subConfig) mailbox {
 	}
 }
 
-func (m *mailbox) len() int { return len(m.returned) + m.ring.Len() + m.waiting.Len() }
+func (m *mailbox) len() int {
+	n := m.ring.Len() + m.waiting.Len()
+	for _, b := range m.returned {
+		n += len(b.events)
+	}
+	return n
+}
 
 // put buffers e, or drops what the policy says.
 func (m *mailbox) put(e event.Event) {
@@ -117,26 +125,53 @@ func (m *mailbox) losses() (node string, total uint64) {
 	return node, total
 }
 
-// take moves the oldest events to dst and returns how many. With BlockUpTo as
-// many come in from the waiting area, or pass right through.
-func (m *mailbox) take(dst []event.Event) (n int) {
+// take takes the oldest events, as many as fit in room. With BlockUpTo as many
+// come in from the waiting area, or pass right through.
+func (m *mailbox) take(room []event.Event) batch {
 	m.expire()
 	if len(m.returned) > 0 {
-		n = copy(dst, m.returned)
-		m.returned = slices.Delete(m.returned, 0, n)
-		return n
+		oldest := &m.returned[0]
+		b := batch{at: oldest.at, events: room[:min(len(room), len(oldest.events))]}
+		for i := range b.events {
+			b.events[i] = oldest.next()
+		}
+		if len(oldest.events) == 0 {
+			m.returned = slices.Delete(m.returned, 0, 1)
+		}
+		return b
 	}
-	n = m.ring.Pop(dst)
-	if m.waiting.Len() == 0 {
-		return n
+	n := m.ring.Pop(room)
+	if m.waiting.Len() > 0 {
+		n += m.waiting.Pop(room[n:])
+		var one [1]event.Event
+		for !m.ring.Full() && m.waiting.Pop(one[:]) == 1 {
+			m.ring.Push(one[0])
+		}
+		m.align()
 	}
-	n += m.waiting.Pop(dst[n:])
-	var one [1]event.Event
-	for !m.ring.Full() && m.waiting.Pop(one[:]) == 1 {
-		m.ring.Push(one[0])
-	}
-	m.align()
-	return n
+	b := batch{at: m.taken, events: room[:n]}
+	m.taken += uint64(n)
+	return b
 }
 
-func (m *mailbox) putBack(events []event.Event) { m.returned = append(events, m.returned...) }
+// putBack takes back what a consumer has not used, to its place among what
+// others have put back.
+func (m *mailbox) putBack(b batch) {
+	i, _ := slices.BinarySearchFunc(m.returned, b, func(x, y batch) int { return cmp.Compare(x.at, y.at) })
+	m.returned = slices.Insert(m.returned, i, b)
+}
+
+// A batch is some events that a consumer has taken, in the order in which they
+// left the mailbox.
+type batch struct {
+	at     uint64 // how many had left it before the first
+	events []event.Event
+}
+
+// next takes the first event of b.
+func (b *batch) next() event.Event {
+	e := b.events[0]
+	b.events[0] = event.Event{} // do not pin the frame
+	b.at, b.events = b.at+1, b.events[1:]
+	return e
+}

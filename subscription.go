@@ -137,26 +137,44 @@ func (s *Subscription) C() <-chan event.Event {
 
 // All yields the events until the subscription or the client ends, and then
 // what is still buffered. When ctx ends it yields its cause, once, and stops.
+//
+// All takes some events at a time. Those that it has not yielded when the
+// iteration ends, also by a panic or runtime.Goexit of its body, go back to
+// their places in the buffer, so that none is lost and whoever takes them gets
+// them in order. Only what other goroutines have taken by then comes before
+// them.
 func (s *Subscription) All(ctx context.Context) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
-		batch := make([]event.Event, 32)
+		var b batch
+		defer func() { s.putBack(&b) }()
+		room := make([]event.Event, 32)
 		for {
-			n, err := s.wait(ctx, batch)
+			err := s.wait(ctx, &b, room)
 			if err != nil {
 				yield(event.Event{Frame: emptyFrame}, err)
 				return
 			}
-			if n == 0 {
+			if len(b.events) == 0 {
 				return
 			}
-			for i := range n {
-				if !yield(batch[i], nil) {
-					s.putBack(batch[i+1 : n])
+			for len(b.events) > 0 && !s.stopped(ctx) {
+				// Taken before it is yielded: the body has it, even if it panics.
+				if !yield(b.next(), nil) {
 					return
 				}
 			}
-			clear(batch[:n])
+			s.putBack(&b) // if it is to stop; wait says why
 		}
+	}
+}
+
+// stopped reports whether All is to yield no more of what it has.
+func (s *Subscription) stopped(ctx context.Context) bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return ctx.Err() != nil
 	}
 }
 
@@ -181,34 +199,41 @@ func (s *Subscription) Close() {
 	})
 }
 
-// wait takes what is buffered, waiting for the first. 0 means the end.
-func (s *Subscription) wait(ctx context.Context, dst []event.Event) (int, error) {
+// wait takes what is buffered to b, waiting for the first. None means the end.
+// room is where it may put them.
+func (s *Subscription) wait(ctx context.Context, b *batch, room []event.Event) error {
 	for {
 		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
+			// The wake-up for an event may have come to this goroutine, which
+			// was the first in the line, just when its context ended. Another
+			// one that waits in the line would sleep on beside that event.
+			s.passOn()
+			return context.Cause(ctx)
 		}
 		select {
 		case <-s.closed:
-			return 0, nil
+			return nil // so it is for all others
 		default:
 		}
-		if n := s.take(dst); n > 0 {
-			return n, nil
+		if s.take(b, room) {
+			return nil
 		}
 		select {
 		case <-s.ready:
 		case <-s.closed:
 		case <-ctx.Done():
 		case <-s.ended:
-			return s.take(dst), nil // what came just before the end
+			s.take(b, room) // what came just before the end
+			return nil
 		}
 	}
 }
 
-func (s *Subscription) take(dst []event.Event) int {
+// take takes what is buffered to b and reports whether that is anything.
+func (s *Subscription) take(b *batch, room []event.Event) bool {
 	s.mu.Lock()
 	before := s.buffer.dropped
-	n := s.buffer.take(dst)
+	*b = s.buffer.take(room)
 	dropped := s.buffer.dropped - before
 	more := s.buffer.len() > 0
 	s.mu.Unlock()
@@ -216,17 +241,29 @@ func (s *Subscription) take(dst []event.Event) int {
 	if more {
 		s.signal() // for another consumer
 	}
-	return n
+	return len(b.events) > 0
 }
 
-// putBack returns what an abandoned iteration has taken and not yielded.
-func (s *Subscription) putBack(events []event.Event) {
-	if len(events) == 0 {
+// passOn wakes another consumer if there is anything for it.
+func (s *Subscription) passOn() {
+	s.mu.Lock()
+	more := s.buffer.len() > 0
+	s.mu.Unlock()
+	if more {
+		s.signal()
+	}
+}
+
+// putBack returns what an abandoned iteration has taken and not yielded. The
+// array is the mailbox's from then on.
+func (s *Subscription) putBack(b *batch) {
+	if len(b.events) == 0 {
 		return
 	}
 	s.mu.Lock()
-	s.buffer.putBack(slices.Clone(events))
+	s.buffer.putBack(*b)
 	s.mu.Unlock()
+	*b = batch{}
 	s.signal()
 }
 
@@ -314,17 +351,19 @@ func (s *Subscription) pump() {
 	defer close(s.out)
 	one := make([]event.Event, 1)
 	for {
-		n, _ := s.wait(context.Background(), one)
-		if n == 0 {
+		var b batch
+		_ = s.wait(context.Background(), &b, one) // such a context never ends
+		if len(b.events) == 0 {
 			return
 		}
+		e := b.next()
 		select {
-		case s.out <- one[0]:
+		case s.out <- e:
 			continue
 		default:
 		}
 		select {
-		case s.out <- one[0]:
+		case s.out <- e:
 		case <-s.closed:
 			return
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,5 +142,148 @@ func TestTakingCopiesNoBacklog(t *testing.T) {
 		}
 		runtime.ReadMemStats(&after)
 		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(500_000), "a copy of the rest at each take is 6 MB")
+	})
+}
+
+// aContext ends when its Err says so, before its Done does: so does any other,
+// seen by a goroutine that is just waking up.
+type aContext struct {
+	context.Context //nolint:containedctx // it is one
+
+	over atomic.Bool
+	done chan struct{}
+}
+
+func (c *aContext) Done() <-chan struct{} { return c.done }
+func (c *aContext) Value(any) any         { return nil }
+func (c *aContext) Err() error {
+	if c.over.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestWakeUpIsPassedOn: of two consumers the one that is woken has just ended;
+// the other gets the event (F3).
+func TestWakeUpIsPassedOn(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv)
+		s := c.Subscribe(ami.Named("Test"))
+		ending := &aContext{Context: t.Context(), done: make(chan struct{})}
+		var first, second []string
+		var wg sync.WaitGroup
+		consume := func(ctx context.Context, got *[]string) {
+			for e, err := range s.All(ctx) {
+				if err != nil {
+					break
+				}
+				*got = append(*got, e.Get("N"))
+				return
+			}
+		}
+		wg.Go(func() { consume(ending, &first) })
+		synctest.Wait() // it is the first in the line
+		wg.Go(func() { consume(t.Context(), &second) })
+		synctest.Wait()
+		ending.over.Store(true)
+		broadcast(srv, 1, 1)
+		require.Empty(t, first)
+		require.Equal(t, []string{"1"}, second)
+		wg.Wait()
+	})
+}
+
+// TestBodyThatDoesNotReturn: what All has taken and not yielded stays in the
+// subscription, also if the body panics or ends its goroutine (F3).
+func TestBodyThatDoesNotReturn(t *testing.T) {
+	for name, body := range map[string]func(){
+		"panic":  func() { panic("no") },
+		"goexit": runtime.Goexit,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, srv *amitest.Server) {
+				c := dial(t, srv)
+				s := c.Subscribe(ami.Named("Test"))
+				broadcast(srv, 1, 10)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { _ = recover() }()
+					for _, err := range s.All(t.Context()) {
+						if err == nil {
+							body()
+						}
+					}
+				}()
+				<-done
+				broadcast(srv, 11, 11)
+				got, lost := buffered(t, s)
+				require.Equal(t, numbers(2, 11), got)
+				require.Zero(t, lost)
+				require.Zero(t, s.Dropped())
+			})
+		})
+	}
+}
+
+// TestPutBackKeepsOrder: two consumers stop in the middle of what they have
+// taken, in either order; a third gets the rest in the order of the node (F3).
+func TestPutBackKeepsOrder(t *testing.T) {
+	for _, firstStops := range []int{0, 1} {
+		t.Run(fmt.Sprint(firstStops), func(t *testing.T) {
+			bubble(t, func(t *testing.T, srv *amitest.Server) {
+				c := dial(t, srv)
+				s := c.Subscribe(ami.Named("Test"))
+				broadcast(srv, 1, 100)
+				var taken [2]string
+				stop := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+				for i := range stop {
+					go func() {
+						for e, err := range s.All(t.Context()) {
+							if err == nil {
+								taken[i] = e.Get("N")
+							}
+							<-stop[i]
+							return
+						}
+					}()
+					synctest.Wait()
+				}
+				require.Equal(t, [2]string{"1", "33"}, taken)
+				close(stop[firstStops])
+				synctest.Wait()
+				close(stop[1-firstStops])
+				synctest.Wait()
+				got, _ := buffered(t, s)
+				require.Equal(t, append(numbers(2, 32), numbers(34, 100)...), got)
+			})
+		})
+	}
+}
+
+// TestAllStopsAtOnce: not only behind what it has taken already (F3).
+func TestAllStopsAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv)
+		s := c.Subscribe(ami.Named("Test"))
+		broadcast(srv, 1, 10)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n := 0
+		var last error
+		for _, err := range s.All(ctx) {
+			n++
+			last = err
+			cancel()
+		}
+		require.Equal(t, 2, n)
+		require.ErrorIs(t, last, context.Canceled)
+		n = 0
+		for _, err := range s.All(t.Context()) {
+			require.NoError(t, err)
+			n++
+			s.Close()
+		}
+		require.Equal(t, 1, n)
 	})
 }
