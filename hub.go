@@ -63,10 +63,10 @@ func (h *hub) join(node string, limit, weight int) *feed {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.feeds = append(h.feeds, f)
-	var subs []*Subscription
+	var subs []*listener
 	for _, s := range h.subs {
 		if s.hears(f) {
-			subs = append(subs, s)
+			subs = append(subs, &listener{sub: s}) // there is no past
 		}
 	}
 	f.subs.Store(&subs)
@@ -154,8 +154,7 @@ func (h *hub) add(s *Subscription) {
 	h.subs = append(h.subs, s)
 	for _, f := range h.feeds {
 		if s.hears(f) {
-			subs := append(slices.Clone(*f.subs.Load()), s)
-			f.subs.Store(&subs)
+			f.add(s)
 		}
 	}
 	h.dispatch()
@@ -164,12 +163,10 @@ func (h *hub) add(s *Subscription) {
 func (h *hub) remove(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	is := func(o *Subscription) bool { return o == s }
-	h.subs = slices.DeleteFunc(h.subs, is)
+	h.subs = slices.DeleteFunc(h.subs, func(o *Subscription) bool { return o == s })
 	for _, f := range h.feeds {
 		if s.hears(f) {
-			subs := slices.DeleteFunc(slices.Clone(*f.subs.Load()), is)
-			f.subs.Store(&subs)
+			f.remove(s)
 		}
 	}
 }

@@ -287,3 +287,45 @@ func TestAllStopsAtOnce(t *testing.T) {
 		require.Equal(t, 1, n)
 	})
 }
+
+// TestSubscriptionStartsWhenItIsMade: what waits in the node's queue by then,
+// and what that queue has lost, is not in it (E6).
+func TestSubscriptionStartsWhenItIsMade(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv, ami.WithEventQueue(16))
+		gate := make(chan struct{})
+		early := c.Subscribe(ami.Named("Test"), ami.Where(func(e event.Event) bool {
+			if e.Get("N") == "1" {
+				<-gate // the dispatcher stands
+			}
+			return true
+		}))
+		broadcast(srv, 1, 1)
+		broadcast(srv, 2, 100)
+		late := c.Subscribe(ami.Named("Test"))
+		broadcast(srv, 101, 110)
+		flooded := c.Subscribe(ami.Named("Test"))
+		broadcast(srv, 111, 130)
+		last := c.Subscribe(ami.Named("Test"))
+		close(gate)
+		synctest.Wait()
+		broadcast(srv, 131, 132)
+
+		for _, tc := range []struct {
+			name string
+			sub  *ami.Subscription
+			got  []string
+			lost uint64
+		}{
+			{"early", early, append(numbers(1, 1), numbers(115, 132)...), 113},
+			{"late", late, numbers(115, 132), 14},
+			{"flooded", flooded, numbers(115, 132), 4},
+			{"last", last, numbers(131, 132), 0},
+		} {
+			require.Equal(t, tc.lost, tc.sub.Dropped(), tc.name)
+			got, lost := buffered(t, tc.sub)
+			require.Equal(t, tc.got, got, tc.name)
+			require.Equal(t, tc.lost, lost, tc.name)
+		}
+	})
+}

@@ -39,6 +39,17 @@ func (r *Ring) Len() int { return len(r.aside) + r.n }
 // Aside returns how many of them are gaps that were set aside. They come first.
 func (r *Ring) Aside() int { return len(r.aside) }
 
+// First returns the oldest event, nil if there is none.
+func (r *Ring) First() *event.Event {
+	switch {
+	case len(r.aside) > 0:
+		return &r.aside[0]
+	case r.n > 0:
+		return r.at(0)
+	}
+	return nil
+}
+
 // Gaps returns how many of the events are gaps.
 func (r *Ring) Gaps() int { return r.gaps }
 
