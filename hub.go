@@ -22,7 +22,7 @@ type hub struct {
 
 	noted   atomic.Bool    // a drop summary is due
 	serving sync.WaitGroup // the dispatcher
-	running sync.WaitGroup // pumps and the drop summary
+	running sync.WaitGroup // pumps, the drop summary and the record of a panic
 
 	mu      sync.Mutex
 	feeds   []*feed
@@ -183,7 +183,8 @@ func (h *hub) startPump(s *Subscription) bool {
 	return true
 }
 
-// noteDrops schedules a summary unless one is due already.
+// noteDrops schedules a summary unless one is due already. Until that is logged
+// no other is made: a log handler that blocks holds up one of them.
 func (h *hub) noteDrops() {
 	if h.noted.Load() || !h.noted.CompareAndSwap(false, true) {
 		return
@@ -196,16 +197,26 @@ func (h *hub) noteDrops() {
 	h.running.Add(1)
 	h.summary = time.AfterFunc(h.interval, func() {
 		defer h.running.Done()
+		h.report(h.listening())
 		h.noted.Store(false)
-		h.mu.Lock()
-		subs := slices.Clone(h.subs)
-		h.mu.Unlock()
-		h.report(subs)
+		// Who dropped events behind the report, and found noted still set, had
+		// counted them before it looked: they are seen here. Who looks later
+		// notes them itself.
+		if slices.ContainsFunc(h.listening(), (*Subscription).lossy) {
+			h.noteDrops()
+		}
 	})
 }
 
+func (h *hub) listening() []*Subscription {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.subs)
+}
+
 // report logs one record for each subscription that has lost events since the
-// last one. In a cluster server_key is the node that lost the most.
+// last one. In a cluster server_key is the node that lost the most. The handler
+// may block: no lock is held.
 func (h *hub) report(subs []*Subscription) {
 	for _, s := range subs {
 		node, delta, total, depth := s.losses()
@@ -217,8 +228,13 @@ func (h *hub) report(subs []*Subscription) {
 	}
 }
 
+// panicked counts the panic of a predicate. The dispatcher calls it, which waits
+// for no log handler: another goroutine logs the first. The dispatcher runs, so
+// that stop does not wait for that goroutine yet.
 func (h *hub) panicked(node, what string) {
 	if h.panics.Add(1) == 1 { // the first is news, the rest are a number
-		h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what)
+		h.running.Go(func() {
+			h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what)
+		})
 	}
 }

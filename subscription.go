@@ -46,8 +46,8 @@ func FromNode(keys ...string) SubOption {
 
 // Where delivers only events for which match returns true. It is called on the
 // dispatcher's goroutine, for every event that passes the other filters, and
-// must be quick and never block. If it panics the event is taken for no match,
-// and the panic is logged and counted.
+// must be quick and never block. If it panics the event is taken for no match;
+// the panic is counted (Stats.PredicatePanics), and the first one logged.
 func Where(match func(event.Event) bool) SubOption {
 	return func(c *subConfig) { c.where = match }
 }
@@ -324,6 +324,13 @@ func (s *Subscription) note(dropped uint64) {
 	if dropped > 0 {
 		s.hub.noteDrops()
 	}
+}
+
+// lossy reports whether the next summary has anything to tell.
+func (s *Subscription) lossy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.buffer.lost) > 0
 }
 
 // losses returns what a summary tells; see mailbox.losses.

@@ -3,6 +3,7 @@ package ami_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -327,5 +328,74 @@ func TestSubscriptionStartsWhenItIsMade(t *testing.T) {
 			require.Equal(t, tc.got, got, tc.name)
 			require.Equal(t, tc.lost, lost, tc.name)
 		}
+	})
+}
+
+// stuck is a log handler that stands at each record until gate is closed.
+type stuck struct {
+	*logbook
+
+	gate    chan struct{}
+	waiting atomic.Int32
+}
+
+func (h *stuck) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func (h *stuck) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		h.waiting.Add(1)
+		<-h.gate
+		h.waiting.Add(-1)
+	}
+	return h.logbook.Handle(ctx, r)
+}
+
+// TestLogOfPanicsDelaysNoEvent: the handler blocks, the events go on, and the
+// record comes when it can (C8, G1).
+func TestLogOfPanicsDelaysNoEvent(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		log := &stuck{logbook: newLogbook(), gate: make(chan struct{})}
+		c := dial(t, srv, ami.WithLogger(slog.New(log)))
+		bad := c.Subscribe(ami.Named("Test"), ami.Where(func(event.Event) bool { panic("no") }))
+		good := c.Subscribe(ami.Named("Test"))
+		broadcast(srv, 1, 100)
+		got, _ := buffered(t, good)
+		require.Equal(t, numbers(1, 100), got)
+		got, _ = buffered(t, bad)
+		require.Empty(t, got)
+		require.EqualValues(t, 100, c.Stats().PredicatePanics)
+		require.EqualValues(t, 1, log.waiting.Load())
+		close(log.gate)
+		synctest.Wait()
+		found := log.find("a subscription's predicate panicked")
+		require.Len(t, found, 1)
+		require.Equal(t, "pbx1", found[0]["server_key"])
+		require.Equal(t, "no", found[0]["panic"])
+	})
+}
+
+// TestDropSummaryWaitsForItsLog: a handler that blocks holds up one summary, not
+// one more at each interval, and no drop is left out (E6, G1).
+func TestDropSummaryWaitsForItsLog(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		log := &stuck{logbook: newLogbook(), gate: make(chan struct{})}
+		c := dial(t, srv, ami.WithLogger(slog.New(log)), ami.WithDropSummary(10*time.Second))
+		s := c.Subscribe(ami.Named("Test"), ami.Buffer(2))
+		for range 5 {
+			broadcast(srv, 1, 10)
+			time.Sleep(20 * time.Second) // fake
+		}
+		require.EqualValues(t, 48, s.Dropped())
+		require.EqualValues(t, 1, log.waiting.Load())
+		close(log.gate)
+		time.Sleep(20 * time.Second) // fake
+		var sum uint64
+		for _, r := range log.find("events dropped: a subscription does not keep up") {
+			delta, ok := r["dropped_delta"].(uint64)
+			require.True(t, ok)
+			sum += delta
+			require.Equal(t, "pbx1", r["server_key"])
+		}
+		require.EqualValues(t, 48, sum)
 	})
 }
