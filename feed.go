@@ -2,6 +2,7 @@ package ami
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/apn/ami/event"
@@ -17,7 +18,13 @@ type feed struct {
 
 	subs atomic.Pointer[[]*listener] // copied on write, under hub.mu
 	over bool                        // has left; under hub.mu
+
+	hurryOnce sync.Once
+	hurried   chan struct{} // closed by hurry
 }
+
+// hurry has the node, when it leaves or while it does, wait for no receivers.
+func (f *feed) hurry() { f.hurryOnce.Do(func() { close(f.hurried) }) }
 
 // push queues events in order; see fair.Queue.Push.
 func (f *feed) push(events []event.Event) { f.queue.Push(events) }

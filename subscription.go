@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/apn/ami/event"
@@ -90,9 +89,11 @@ type Subscription struct {
 	closeOnce sync.Once
 	endOnce   sync.Once
 	pumpOnce  sync.Once
-	pumping   atomic.Bool      // C is in use
 	pumped    chan struct{}    // closed by the pump when it ends
 	out       chan event.Event // pump → receivers, closed by the pump
+
+	pumps  bool // the pump has been started; under hub.mu
+	sealed bool // it may not be started any more; under hub.mu
 
 	wanted []bool // of the events of a batch; the dispatcher's
 
@@ -124,8 +125,10 @@ func (s *Subscription) hears(f *feed) bool {
 
 // C returns the channel of the subscription. The library closes it, once, after
 // Close or when the client has ended. The first call starts a goroutine that
-// ends with the subscription. What is still buffered when the client ends is
-// delivered until the context of Shutdown ends; Close drops it.
+// ends with the subscription. What is still buffered when Shutdown ends the
+// client is delivered for as long as that waits for receivers, also if C is
+// called first in that time; Close drops it. Called first after the end, C
+// returns a closed channel; All still yields what is buffered.
 func (s *Subscription) C() <-chan event.Event {
 	s.pumpOnce.Do(func() {
 		if !s.hub.startPump(s) {
@@ -170,11 +173,15 @@ func (s *Subscription) All(ctx context.Context) iter.Seq2[event.Event, error] {
 
 // stopped reports whether All is to yield no more of what it has.
 func (s *Subscription) stopped(ctx context.Context) bool {
+	return isClosed(s.closed) || ctx.Err() != nil
+}
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-s.closed:
+	case <-c:
 		return true
 	default:
-		return ctx.Err() != nil
+		return false
 	}
 }
 
@@ -210,10 +217,8 @@ func (s *Subscription) wait(ctx context.Context, b *batch, room []event.Event) e
 			s.passOn()
 			return context.Cause(ctx)
 		}
-		select {
-		case <-s.closed:
+		if isClosed(s.closed) {
 			return nil // so it is for all others
-		default:
 		}
 		if s.take(b, room) {
 			return nil

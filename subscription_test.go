@@ -399,3 +399,87 @@ func TestDropSummaryWaitsForItsLog(t *testing.T) {
 		require.EqualValues(t, 48, sum)
 	})
 }
+
+// TestCloseEndsGrace: Close while Shutdown lets receivers take what is buffered
+// does not wait for them (D7).
+func TestCloseEndsGrace(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv)
+		c.Subscribe(ami.Named("Test")).C() // nobody receives
+		broadcast(srv, 1, 3)
+		start := time.Now()
+		down := make(chan error, 1)
+		go func() { down <- c.Shutdown(context.WithoutCancel(t.Context())) }()
+		time.Sleep(time.Second)
+		require.NoError(t, c.Close())
+		require.NoError(t, <-down)
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+// TestCloseEndsGraceOfCluster: so does that of a node and of the cluster (D7).
+func TestCloseEndsGraceOfCluster(t *testing.T) {
+	for name, tc := range map[string]struct {
+		down, end func(*testing.T, *fleet) error
+	}{
+		"node": {
+			func(t *testing.T, f *fleet) error { return f.Remove(context.WithoutCancel(t.Context()), "pbx1") },
+			func(_ *testing.T, f *fleet) error { c, _ := f.Node("pbx1"); return c.Close() },
+		},
+		"cluster while a node is removed": {
+			func(t *testing.T, f *fleet) error { return f.Remove(context.WithoutCancel(t.Context()), "pbx1") },
+			func(_ *testing.T, f *fleet) error { return f.Close() },
+		},
+		"cluster": {
+			func(t *testing.T, f *fleet) error { return f.Shutdown(context.WithoutCancel(t.Context())) },
+			func(_ *testing.T, f *fleet) error { return f.Close() },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, 2)
+				f.run(t)
+				c, ok := f.Node("pbx1")
+				require.True(t, ok)
+				c.Subscribe(ami.Named("Test")).C() // nobody receives
+				f.Subscribe(ami.Named("Test")).C()
+				broadcast(f.list[0], 1, 3)
+				start := time.Now()
+				down := make(chan error, 1)
+				go func() { down <- tc.down(t, f) }()
+				time.Sleep(time.Second)
+				require.NoError(t, tc.end(t, f))
+				require.NoError(t, <-down)
+				require.Equal(t, time.Second, time.Since(start))
+			})
+		})
+	}
+}
+
+// TestFirstChannelDuringGrace: C may be called first while others take what is
+// buffered, and gets its own; Shutdown waits for that and no longer (D7).
+func TestFirstChannelDuringGrace(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv)
+		a, b, never := c.Subscribe(ami.Named("Test")), c.Subscribe(ami.Named("Test")), c.Subscribe(ami.Named("Test"))
+		a.C()
+		broadcast(srv, 1, 3)
+		start := time.Now()
+		down := make(chan error, 1)
+		go func() { down <- c.Shutdown(context.WithoutCancel(t.Context())) }()
+		time.Sleep(time.Second)
+		var got []string
+		for e := range b.C() {
+			got = append(got, e.Get("N"))
+		}
+		require.Equal(t, numbers(1, 3), got)
+		for range a.C() {
+		}
+		require.NoError(t, <-down)
+		require.Equal(t, time.Second, time.Since(start))
+		_, open := <-never.C()
+		require.False(t, open, "too late for a channel")
+		got, _ = buffered(t, never)
+		require.Equal(t, numbers(1, 3), got, "but not for All")
+	})
+}
