@@ -35,8 +35,8 @@ func numbers(from, to int) (n []string) {
 	return n
 }
 
-// take takes what a subscription has buffered. It is used within a bubble.
-func take(t *testing.T, s *ami.Subscription) (got []event.Event) {
+// takeAll takes what a subscription has buffered. It is used within a bubble.
+func takeAll(t *testing.T, s *ami.Subscription) (got []event.Event) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -56,7 +56,7 @@ func take(t *testing.T, s *ami.Subscription) (got []event.Event) {
 // buffered takes it too, and returns the numbers and how much is told as lost.
 func buffered(t *testing.T, s *ami.Subscription) (got []string, lost uint64) {
 	t.Helper()
-	for _, e := range take(t, s) {
+	for _, e := range takeAll(t, s) {
 		got = append(got, e.Get("N"))
 		lost += e.Lost
 	}
@@ -114,7 +114,7 @@ func TestOverdueGapIsDelivered(t *testing.T) {
 		time.Sleep(time.Minute)
 		broadcast(srv, 5, 5)
 		var got []string
-		for _, e := range take(t, s) {
+		for _, e := range takeAll(t, s) {
 			_, gap := e.Gap()
 			got = append(got, fmt.Sprint(e.Get("N"), " ", gap, " ", e.Lost))
 		}
