@@ -59,7 +59,7 @@ func (c *Client) supervise(ctx context.Context) {
 			err = c.serve(ctx, s, retry)
 			lost, c.lostAt = err, time.Now()
 			attempt = 0
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !c.draining.Load() {
 				c.count.losses.Add(1)
 				retry.Lost(err)
 			}
@@ -68,6 +68,9 @@ func (c *Client) supervise(ctx context.Context) {
 			c.state.set(Disconnected, c.epoch, err)
 		}
 		c.tried(err)
+		if c.draining.Load() {
+			<-ctx.Done() // it has logged off, or will: nobody needs another session
+		}
 		if ctx.Err() != nil {
 			return
 		}
