@@ -47,7 +47,7 @@ func (f *Flags) Parse(args []string) error {
 		var help strings.Builder
 		f.SetOutput(&help)
 		f.PrintDefaults()
-		return fmt.Errorf("%w\n\nUsage of %s:\n%s", flag.ErrHelp, f.Name(), help.String())
+		return helpError("the flags are\n" + help.String())
 	case err != nil:
 		return err
 	case f.NArg() > 0:
@@ -64,6 +64,14 @@ func (f *Flags) Parse(args []string) error {
 	}
 	return nil
 }
+
+// helpError is a flag.ErrHelp that says what there is to know.
+type helpError string
+
+func (e helpError) Error() string { return string(e) }
+
+// Is makes it a flag.ErrHelp for errors.Is.
+func (helpError) Is(target error) bool { return target == flag.ErrHelp }
 
 // add takes one -node. The key must not hold "=", nor the user ":".
 func (f *Flags) add(s string) error {
