@@ -21,12 +21,27 @@
 // server is not there. Shutdown waits for pending answers and logs off, Close
 // does not wait; both return when every goroutine of the client has ended.
 //
+// # Many nodes
+//
+// A Cluster holds many clients, by key, and has the same life: NewCluster, Run,
+// Ready, Shutdown, Close. Cluster.Send chooses among the nodes that are ready:
+// in turn, or as the Router of WithRouter says, by a key's hash with ByKey, or
+// the one that To names. That one is never replaced by another: if it is down,
+// that is the error. Cluster.Broadcast and Cluster.List ask all nodes, or those
+// of Among, at the same time. Cluster.Subscribe delivers the events of all nodes,
+// in order for each node, not across nodes.
+//
+// Nodes come and go with Cluster.Add and Cluster.Remove. A node that is removed
+// finishes its pending actions first; the last that a subscription hears of it
+// is a Gap that is Final. One node may be used alone as well: Cluster.Node
+// returns its Client.
+//
 // # Concurrency properties
 //
-// All methods of Client, Subscription and Pending may be called from any
-// goroutine. Reading from Asterisk waits for nobody: not for writing, not for a
-// subscriber, not for a log handler. Answers take another way than events, so
-// that no slow subscriber delays or drops one.
+// All methods of Client, Cluster, Subscription and Pending may be called from
+// any goroutine. Reading from Asterisk waits for nobody: not for writing, not
+// for a subscriber, not for a log handler. Answers take another way than events,
+// so that no slow subscriber delays or drops one.
 //
 // # Expected subscriber behaviour
 //

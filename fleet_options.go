@@ -2,9 +2,10 @@ package ami
 
 import "maps"
 
-// WithConnectLimit bounds the attempts to connect, from lookup to login, that
-// the nodes of a cluster make at the same time, first come first served.
-// Default 64; 1 to 10,000. For NewCluster only.
+// WithConnectLimit bounds the attempts to connect, from dialling to login, that
+// the nodes of a cluster make at the same time, first come first served. A
+// lookup of a host name does not count. Default 64; 1 to 10,000. For NewCluster
+// only.
 func WithConnectLimit(n int) Option {
 	return func(c *config) { c.fleet.permits, c.fleet.set = n, append(c.fleet.set, "ConnectLimit") }
 }

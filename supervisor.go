@@ -47,7 +47,13 @@ func (c *Client) supervise(ctx context.Context) {
 		c.log.Warn("circuit breaker changed", "from", from, "to", to)
 	}))
 	var lost error // what ended the last session
-	for attempt := 1; ctx.Err() == nil; attempt++ {
+	for attempt := 1; ; attempt++ {
+		if c.draining.Load() { // Shutdown is about to close: nobody needs another session
+			<-ctx.Done()
+		}
+		if ctx.Err() != nil {
+			return
+		}
 		s, err := c.attempt(ctx, retry)
 		if err == nil {
 			if !c.lostAt.IsZero() {
@@ -59,10 +65,7 @@ func (c *Client) supervise(ctx context.Context) {
 			err = c.serve(ctx, s, retry)
 			lost, c.lostAt = err, time.Now()
 			attempt = 0
-			if s.leaving.Load() { // Shutdown has logged off and is about to close
-				<-ctx.Done()
-			}
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !s.leaving.Load() {
 				c.count.losses.Add(1)
 				retry.Lost(err)
 			}
@@ -72,9 +75,9 @@ func (c *Client) supervise(ctx context.Context) {
 			}
 			c.state.set(Disconnected, c.epoch, err)
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || c.draining.Load() {
 			c.tried(err)
-			return
+			continue
 		}
 		wait := retry.Wait(errors.Is(err, ErrAuth))
 		c.log.Warn("disconnected", "host", c.host, "port", c.port, "attempt", attempt, "backoff", wait,
