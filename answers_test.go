@@ -33,7 +33,7 @@ func TestForgedAnswers(t *testing.T) {
 		for i := range 20 { // answers to what was not sent yet
 			go func() {
 				time.Sleep(100 * time.Millisecond)
-				_ = srv.Sessions()[0].Send([]byte(fmt.Sprintf("Response: Success\r\nActionID: %s%d\r\n\r\n", prefix, i)))
+				_ = srv.Sessions()[0].Send(fmt.Appendf(nil, "Response: Success\r\nActionID: %s%d\r\n\r\n", prefix, i))
 			}()
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -92,7 +92,7 @@ func TestRowsOfAnother(t *testing.T) {
 		srv.Handle("IAXnetstats", func(c *amitest.Call) {
 			n++
 			c.Wait(2 * time.Second)
-			c.Raw([]byte(fmt.Sprintf("row of call %d\r\n\r\n", n)))
+			c.Raw(fmt.Appendf(nil, "row of call %d\r\n\r\n", n))
 		})
 		c := dial(t, srv)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
