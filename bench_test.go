@@ -202,21 +202,14 @@ func BenchmarkIdleNode(b *testing.B) {
 	addr := pingServer(b)
 	const nodes = 200
 	for b.Loop() {
-		used := func() uint64 {
-			runtime.GC()
-			runtime.GC()
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			return m.HeapInuse + m.StackInuse
-		}
-		before := used()
+		before := memoryInUse()
 		var clients []*ami.Client
 		for i := range nodes {
 			c, err := ami.Dial(b.Context(), ami.Node{Key: fmt.Sprint("pbx", i), Addr: addr, Username: "u", Secret: ami.NewSecret("s")})
 			require.NoError(b, err)
 			clients = append(clients, c)
 		}
-		total := used() - before
+		total := memoryInUse() - before
 		b.ReportMetric(float64(total)/nodes/1024, "KiB/node")
 		for _, c := range clients {
 			require.NoError(b, c.Close())

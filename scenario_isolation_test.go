@@ -274,7 +274,7 @@ func (h hurt) run(t *testing.T) effect {
 		pause(ctx, 200*time.Millisecond)
 		if round%50 == 49 {
 			synctest.Wait()
-			got.memory = max(got.memory, memoryInUse())
+			got.memory = max(got.memory, liveMemory())
 		}
 	}
 	require.LessOrEqual(t, resolver.most.Load(), int64(1), "a resolver that hangs is asked once")
@@ -306,8 +306,8 @@ func (h hurt) run(t *testing.T) effect {
 	return got
 }
 
-// memoryInUse is the live heap and the stacks.
-func memoryInUse() uint64 {
+// liveMemory is the live heap and the stacks.
+func liveMemory() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -56,13 +56,9 @@ func (c *Client) supervise(ctx context.Context) {
 		}
 		s, err := c.attempt(ctx, retry)
 		if err == nil {
-			if !c.lostAt.IsZero() {
-				c.pushGap(event.Gap{From: c.epoch, To: s.epoch, Down: time.Since(c.lostAt), Reason: lost})
-			}
-			c.lostAt = time.Time{}
 			c.count.connects.Add(1)
 			c.log.Info("connected", "host", c.host, "port", c.port, "attempt", attempt, "epoch", s.epoch, "banner", s.banner)
-			err = c.serve(ctx, s, retry)
+			err = c.serve(ctx, s, retry, lost)
 			lost, c.lostAt = err, time.Now()
 			attempt = 0
 			if ctx.Err() == nil && !s.leaving.Load() {
@@ -158,11 +154,15 @@ func (c *Client) pushEnd(reason error) {
 	c.pushGap(g)
 }
 
-// serve runs a session that is logged in, and returns what ended it.
-func (c *Client) serve(ctx context.Context, s *session, retry *supervise.Retry) error {
-	c.epoch = s.epoch
+// serve runs a session that is logged in, and returns what ended it. lost is
+// what ended the one before, nil if there was none.
+func (c *Client) serve(ctx context.Context, s *session, retry *supervise.Retry, lost error) error {
+	c.session.Store(s) // before Ready and the gap are seen: whoever sees them may send
+	if lost != nil {   // before the reader runs: the gap comes first
+		c.pushGap(event.Gap{From: c.epoch, To: s.epoch, Down: time.Since(c.lostAt), Reason: lost})
+	}
+	c.epoch, c.lostAt = s.epoch, time.Time{}
 	s.conn.Start()
-	c.session.Store(s) // before Ready is seen: whoever sees it may send
 	c.state.set(Ready, s.epoch, nil)
 	c.tried(nil)
 

@@ -5,8 +5,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -16,12 +16,38 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestDemo(t *testing.T) {
+func TestDemoOfOneNode(t *testing.T) {
 	var out, errs bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"demo", "--for", "3s", "--rate", "5"}, &out, &errs), errs.String())
+	require.Zero(t, run(t.Context(), []string{"demo", "--nodes", "1", "--for", "3s", "--rate", "5"}, &out, &errs), errs.String())
 	for _, want := range []string{"logged in", "Asterisk Call Manager/", "Ping answered in", "Channels:", "in all", "Newchannel", "gap: away for", "between sessions 1 and 2", "ready -> disconnected", "authenticating -> ready", "events received", "1 gaps; 2 logins, 1 sessions lost"} {
 		require.Contains(t, out.String(), want)
 	}
+	require.Empty(t, errs.String())
+}
+
+// TestDemoOfManyNodes wants the whole story on a machine that may be busy.
+func TestDemoOfManyNodes(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"demo", "--for", "6s", "--rate", "5"}, &out, &errs), errs.String())
+	for _, want := range []string{
+		`(?m)^  pbx1 .*Asterisk Call Manager/`, `all logged in after`, `pbx3 +\d+\.\d\d ms`, `\d+ channels on 3 nodes`, `Asterisk 22`,
+		`pbx3 starts to flood`, `(?m) pbx3  [\d,]+ events in the last`,
+		`pbx2 is killed`, `pbx2  -- connection lost: `, `pbx2  -- logged in again, session 2`, `pbx2  -- gap: away for .* between sessions 1 and 2`,
+		`before the flood +\d+ events +median .* ms  worst .* ms`, `during the flood +\d+ events +median .* ms  worst .* ms`,
+		`(?m)^pbx1 +\d+ +0 +0 +0$`, `(?m)^pbx2 +\d+ +0 +0 +1$`, `(?m)^pbx3 +[\d,]+ +[\d,]+ +[\d,]+ +0$`,
+	} {
+		require.Regexp(t, want, out.String())
+	}
+	require.Less(t, strings.Count(out.String(), "\n"), 100, "for a person to read")
+	require.Empty(t, errs.String())
+}
+
+// TestDemoOfTwoNodes has a death and no flood.
+func TestDemoOfTwoNodes(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"demo", "--nodes", "2", "--for", "3s"}, &out, &errs), errs.String())
+	require.Contains(t, out.String(), "pbx2  -- gap: away for")
+	require.NotContains(t, out.String(), "flood")
 	require.Empty(t, errs.String())
 }
 
@@ -49,21 +75,38 @@ func TestDemoOnAServer(t *testing.T) {
 	}
 }
 
+// A breaker ends a context when a line that it waits for is printed.
+type breaker struct {
+	bytes.Buffer
+	at  string
+	end context.CancelFunc
+}
+
+func (b *breaker) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), b.at) {
+		b.end()
+	}
+	return b.Buffer.Write(p)
+}
+
 func TestDemoInterrupted(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		after time.Duration
-		says  string
-	}{
-		{"before the login", 0, "interrupted before the login"},
-		{"in the middle", 500 * time.Millisecond, "1 logins, 0 sessions lost"},
+	for _, tc := range []struct{ name, nodes, at, says string }{
+		{"before the login", "1", "", "interrupted before the login"},
+		{"at the events", "1", "Events:", "1 logins, 0 sessions lost"},
+		{"many, before the logins", "50", "", "interrupted before the events"},
+		{"many, before the actions", "3", "all logged in", "interrupted before the events"},
+		{"many, in the flood", "3", "starts to flood", "(?m)^interrupted$"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), tc.after)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			var out, errs bytes.Buffer
-			require.Zero(t, run(ctx, []string{"demo", "--for", "1m"}, &out, &errs), errs.String())
-			require.Contains(t, out.String(), tc.says)
+			if tc.at == "" {
+				cancel()
+			}
+			out := breaker{at: tc.at, end: cancel}
+			var errs bytes.Buffer
+			require.Zero(t, run(ctx, []string{"demo", "--nodes", tc.nodes, "--for", "5s"}, &out, &errs), errs.String())
+			require.Regexp(t, tc.says, out.String())
 			require.Empty(t, errs.String())
 		})
 	}
@@ -102,6 +145,10 @@ func TestWrongCalls(t *testing.T) {
 		{"no such file", []string{"demo", "--addr", "127.0.0.1:1", "--user", "u", "--secret-file", "/does/not/exist"}, "no such file"},
 		{"rate that is no number", []string{"demo", "--rate", "NaN"}, "above 0"},
 		{"user without address", []string{"demo", "--user", "u"}, "need --addr"},
+		{"no nodes", []string{"demo", "--nodes", "0"}, "must be 1 to 50"},
+		{"too many nodes", []string{"demo", "--nodes", "51"}, "must be 1 to 50"},
+		{"nodes that are no number", []string{"demo", "--nodes", "some"}, "invalid value"},
+		{"nodes and address", []string{"demo", "--nodes", "1", "--addr", "127.0.0.1:1", "--user", "u", "--secret-file", "f"}, "one of the two"},
 		{"stray argument", []string{"demo", "now"}, "unexpected argument"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -17,7 +17,7 @@ const usage = `ami drives Asterisk servers through the Asterisk Manager Interfac
 
 Usage:
 
-	ami demo [flags]   log in, ask, and watch events; on a fake Asterisk unless --addr is given
+	ami demo [flags]   log in, ask, and watch events; on fake Asterisk servers unless --addr is given
 `
 
 func main() {

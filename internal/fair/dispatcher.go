@@ -11,7 +11,7 @@ import (
 // before the next node has its turn; alone is the least of that number when no
 // other node has any.
 const (
-	Quantum = 8
+	Quantum = 4
 	alone   = 64
 )
 
@@ -32,6 +32,8 @@ type Queue struct {
 	last     uint64 // number of the last event pushed
 	ready    bool   // in the dispatcher's list, or being served
 	finished func() // called when nothing is left; nil before Finish
+
+	next *Queue // behind this one in the dispatcher's list; under its mu
 }
 
 // Push queues events in order. It never waits: a full queue drops its oldest.
@@ -94,8 +96,8 @@ func (q *Queue) take(dst []event.Event) (n int, more bool, finished func()) {
 type Dispatcher struct {
 	wake chan struct{} // Push → Run, one slot: the list is no longer empty
 
-	mu   sync.Mutex
-	list []*Queue // ready queues, the next one first
+	mu          sync.Mutex
+	first, last *Queue // the list of ready queues; nil if there is none
 }
 
 // NewDispatcher returns a dispatcher without queues.
@@ -132,15 +134,14 @@ func (d *Dispatcher) Run(done <-chan struct{}) {
 func (d *Dispatcher) next() (q *Queue, turn int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.list) == 0 {
-		d.list = nil // let the backing array go
+	q = d.first
+	if q == nil {
 		return nil, 0
 	}
-	q = d.list[0]
-	d.list[0] = nil
-	d.list = d.list[1:]
+	d.first, q.next = q.next, nil
 	turn = Quantum * q.weight
-	if len(d.list) == 0 {
+	if d.first == nil {
+		d.last = nil
 		turn = max(turn, alone)
 	}
 	return q, turn
@@ -164,7 +165,12 @@ func (d *Dispatcher) serve(q *Queue, batch []event.Event) {
 // enlist puts q at the end of the list.
 func (d *Dispatcher) enlist(q *Queue) {
 	d.mu.Lock()
-	d.list = append(d.list, q)
+	if d.last == nil {
+		d.first = q
+	} else {
+		d.last.next = q
+	}
+	d.last = q
 	d.mu.Unlock()
 	select {
 	case d.wake <- struct{}{}:
