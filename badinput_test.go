@@ -10,6 +10,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,6 +120,45 @@ func TestHangingResolver(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	require.Equal(t, "resolve", e.Op)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// TestHangingResolverIsAskedOnce: one that never answers costs a single
+// goroutine, however often the node is tried, and is asked again once it has
+// answered (A4, D6).
+func TestHangingResolverIsAskedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		n := node(srv)
+		n.Addr = "pbx.example:5038"
+		r := &stuckResolver{release: make(chan struct{})}
+		c, err := ami.New(n, ami.WithDialer(srv.DialContext), ami.WithResolver(r))
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() { done <- c.Run(t.Context()) }()
+		time.Sleep(5 * time.Minute) // fake
+		require.Greater(t, c.Stats().Failures, uint64(10))
+		require.EqualValues(t, 1, r.asked.Load())
+		close(r.release)
+		require.NoError(t, c.Ready(t.Context()))
+		require.Greater(t, r.asked.Load(), int64(1))
+		require.NoError(t, c.Close())
+		require.NoError(t, <-done)
+	})
+}
+
+// A stuckResolver ignores its context until it is released.
+type stuckResolver struct {
+	release chan struct{}
+	asked   atomic.Int64
+	open    atomic.Int64 // questions without answer
+	most    atomic.Int64 // of them
+}
+
+func (r *stuckResolver) LookupHost(context.Context, string) ([]string, error) {
+	r.asked.Add(1)
+	r.most.Store(max(r.most.Load(), r.open.Add(1)))
+	defer r.open.Add(-1)
+	<-r.release
+	return []string{"10.0.0.1"}, nil
 }
 
 type hanging chan struct{}

@@ -18,7 +18,6 @@ import (
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/action"
-	"github.com/apn/ami/amitest"
 )
 
 // pingServerEnv makes the test binary a server that answers every action with
@@ -223,47 +222,4 @@ func BenchmarkIdleNode(b *testing.B) {
 			require.NoError(b, c.Close())
 		}
 	}
-}
-
-// TestKillCycles connects and kills 10,000 times and looks for what is left
-// behind: goroutines (goleak), heap, files.
-func TestKillCycles(t *testing.T) { // D7
-	cycles := 10_000
-	if testing.Short() {
-		cycles = 500
-	}
-	srv := amitest.NewServer(amitest.WithoutLedger())
-	defer srv.Close()
-	c, err := ami.New(node(srv), ami.WithDialer(srv.DialContext),
-		ami.WithBackoff(time.Millisecond, time.Millisecond, time.Millisecond), ami.WithBreaker(1000, 10*time.Millisecond, 1))
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	var before runtime.MemStats
-	for i := range cycles {
-		require.NoError(t, c.Ready(t.Context()))
-		p := c.Start(t.Context(), action.Ping{})
-		epoch := c.Stats().Epoch
-		for _, s := range srv.Sessions() {
-			s.Reset()
-		}
-		<-p.Done()
-		for c.Stats().Epoch == epoch && c.State() == ami.Ready {
-			runtime.Gosched()
-		}
-		if i == 100 {
-			runtime.GC()
-			runtime.ReadMemStats(&before)
-		}
-	}
-	require.Zero(t, c.Stats().Pending)
-	var after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), int64(2<<20))
-	require.Less(t, runtime.NumGoroutine(), 30)
-	cancel()
-	require.NoError(t, <-done)
-	require.GreaterOrEqual(t, c.Stats().Connects, uint64(cycles-1))
 }

@@ -3,6 +3,8 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net"
@@ -125,8 +127,9 @@ func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
 }
 
 // Dial is New, Run in the background, and waiting for the first login, all
-// within ctx, which bounds this call only. If the first attempt fails Dial
-// returns its error, a *ConnError, and leaves nothing behind; to wait for a
+// within ctx, which bounds this call only. It returns a *ConfigError if New
+// would. If the first attempt fails it returns its error, a *ConnError, and if
+// ctx ends first a *NotReadyError, and leaves nothing behind; to wait for a
 // server that is not up yet use New, Run and Ready. Close or Shutdown ends what
 // Dial has started.
 func Dial(ctx context.Context, n Node, opts ...Option) (*Client, error) {
@@ -226,6 +229,12 @@ func (c *Client) Ready(ctx context.Context) error {
 	}
 }
 
+// String returns the key and the address of the node.
+func (c *Client) String() string { return c.node.String() }
+
+// Format makes every verb print what String returns.
+func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
+
 // Node returns the node without its secret.
 func (c *Client) Node() Node {
 	n := c.node
@@ -303,7 +312,8 @@ func (c *Client) logoff(ctx context.Context, s *session) {
 		return
 	}
 	defer c.table.Abandon(p, ErrClosed)
-	if s.conn.EnqueueWait(ctx, &p.Out) != nil {
+	s.leaving.Store(true)
+	if s.conn.EnqueueWait(ctx, &p.Out, p.Done()) != nil {
 		return
 	}
 	select {
@@ -328,7 +338,8 @@ func (c *Client) drain(ctx context.Context) error {
 
 // Close ends the client at once: pending actions fail, subscriptions end. It
 // waits for every goroutine, may be called again, and returns nil. Do not call
-// it from a predicate of a subscription, which it waits for.
+// it from what it waits for: a predicate of a subscription, a log handler, a
+// dialer.
 func (c *Client) Close() error {
 	cause := ErrClosed
 	if c.cluster != nil {

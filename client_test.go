@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -199,48 +197,6 @@ func TestResetFailsAllPending(t *testing.T) { // C5
 		for _, entry := range srv.Ledger() {
 			require.False(t, entry.Session != 1 && entry.Action == "Hold", "nothing crosses sessions")
 		}
-	})
-}
-
-func TestAnswersOutOfOrder(t *testing.T) { // S11: each its own answer, or its timeout
-	bubble(t, func(t *testing.T, srv *amitest.Server) {
-		var mu sync.Mutex
-		var calls []*amitest.Call
-		srv.Handle("Hold", func(c *amitest.Call) {
-			mu.Lock()
-			defer mu.Unlock()
-			calls = append(calls, c)
-		})
-		c := dial(t, srv)
-		const n = 1000
-		var pending []*ami.Pending
-		for i := range n {
-			pending = append(pending, c.Start(t.Context(), action.New("Hold", "N", fmt.Sprint(i)), ami.WaitForRoom(), ami.Timeout(time.Minute)))
-		}
-		require.NoError(t, srv.WaitAction(t.Context(), "Hold", n))
-		synctest.Wait()
-		rand.Shuffle(n, func(i, j int) { calls[i], calls[j] = calls[j], calls[i] })
-		for _, call := range calls[:900] {
-			call.Respond(amitest.F("N", call.Get("N")))
-		}
-		answered, expired := 0, 0
-		for i, p := range pending {
-			r, err := p.Result()
-			if err == nil {
-				require.Equal(t, fmt.Sprint(i), r.Get("N"))
-				answered++
-				continue
-			}
-			e, ok := errors.AsType[*ami.TimeoutError](err)
-			require.True(t, ok, "%v", err)
-			require.True(t, e.Sent)
-			require.True(t, e.Timeout())
-			expired++
-		}
-		require.Equal(t, 900, answered)
-		require.Equal(t, 100, expired)
-		synctest.Wait() // a keepalive falls into this very instant
-		require.Zero(t, c.Stats().Pending)
 	})
 }
 

@@ -3,6 +3,8 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"strconv"
@@ -194,6 +196,14 @@ func (cl *Cluster) Nodes() iter.Seq2[string, *Client] {
 		}
 	}
 }
+
+// String returns the number of nodes.
+func (cl *Cluster) String() string {
+	return fmt.Sprintf("cluster of %d nodes", len(cl.members.Load().list))
+}
+
+// Format makes every verb print what String returns.
+func (cl *Cluster) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, cl.String()) }
 
 // States returns the state of every node by key.
 func (cl *Cluster) States() map[string]State {

@@ -153,7 +153,7 @@ func (c *config) retry(onBreaker func(from, to string)) supervise.Config {
 	return supervise.Config{
 		Base: c.backoffBase, Cap: c.backoffCap, Floor: c.backoffFloor,
 		AuthBase: c.authBase, AuthCap: c.authCap,
-		Failures: uint32(c.breakerFailures), OpenFor: c.breakerOpen, Probes: uint32(c.breakerProbes),
+		Failures: c.breakerFailures, OpenFor: c.breakerOpen, Probes: uint32(c.breakerProbes),
 		OnBreaker: onBreaker,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/apn/ami/action"
@@ -51,10 +52,11 @@ func (c *Client) connect(ctx context.Context, addrs []string) (*session, error) 
 	if err != nil {
 		return nil, c.failed(ctx, op, err)
 	}
-	s := &session{client: c, epoch: c.epoch + 1}
+	s := newSession(c, c.epoch+1)
+	_, secure := socket.(*tls.Conn)
 	s.conn = conn.New(socket, conn.Config{
 		Limits: c.cfg.limits, QueueEntries: c.cfg.queueEntries, QueueBytes: int64(c.cfg.queueBytes),
-		WriteTimeout: c.cfg.writeTimeout, Records: c.node.TLS != nil,
+		WriteTimeout: c.cfg.writeTimeout, Records: secure,
 		OnFrame: s.onFrame, OnMalformed: s.onMalformed, OnQuiet: s.flush,
 	})
 	// A blocked read knows no context: closing the socket ends it.
@@ -117,11 +119,19 @@ func (c *Client) login(s *session) error {
 		if err != nil {
 			return err
 		}
-		login.Secret, login.Key = Secret{}, action.ChallengeKey(f.Get("Challenge"), c.node.Secret)
+		challenge := f.Get("Challenge")
+		if challenge == "" { // the sum of the secret alone would give it away
+			return fmt.Errorf("%w: the answer to Challenge holds no challenge", ErrAuth)
+		}
+		login.Secret, login.Key = Secret{}, action.ChallengeKey(challenge, c.node.Secret)
 	}
 	_, err := c.ask(s, login)
 	return err
 }
+
+// shuttingDown is what every action gets meanwhile, a correct Login as well
+// (main/manager.c:process_message).
+const shuttingDown = "Asterisk is shutting down"
 
 // ask sends one action of the login and reads up to its Response.
 func (c *Client) ask(s *session, a action.Action) (*frame.Frame, error) {
@@ -146,9 +156,13 @@ func (c *Client) ask(s *session, a action.Action) (*frame.Frame, error) {
 		if f.Kind() != frame.Response || f.Get("ActionID") != p.ID {
 			continue
 		}
-		if f.Name() != "Success" {
-			return nil, fmt.Errorf("%w: Asterisk says %q", ErrAuth, oneLine(f.Get("Message")))
+		if f.Name() == "Success" {
+			return f, nil
 		}
-		return f, nil
+		message := oneLine(f.Get("Message"))
+		if strings.EqualFold(message, shuttingDown) {
+			return nil, fmt.Errorf("%w: Asterisk says %q", ErrShutdown, message)
+		}
+		return nil, fmt.Errorf("%w: Asterisk says %q", ErrAuth, c.cfg.redact.Text(message))
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apn/ami/action"
 	"github.com/apn/ami/frame"
+	"github.com/apn/ami/strategy"
 )
 
 // Errors to compare with errors.Is. They come wrapped with the node and the
@@ -177,6 +179,7 @@ func (e *TimeoutError) Error() string {
 func (e *TimeoutError) Unwrap() error { return e.Err }
 
 // Timeout reports whether a deadline, not a cancellation, was the cause.
+// Under context.WithTimeoutCause it is a cancellation: its cause tells the rest.
 func (e *TimeoutError) Timeout() bool { return errors.Is(e.Err, context.DeadlineExceeded) }
 
 // A MissingResponseError reports that the end of an answer came without the
@@ -227,22 +230,37 @@ func (e *ProtocolError) Error() string {
 func (e *ProtocolError) Unwrap() error { return e.Err }
 
 // SafeToRetry reports whether the action that failed with err was certainly not
-// sent, so that sending it again cannot execute it twice.
+// sent, so that sending it again cannot execute it twice. It is false for an
+// error that is none of this library's. Of joined errors all must be safe.
 func SafeToRetry(err error) bool {
-	if e, ok := errors.AsType[*ConnError](err); ok {
-		return !e.Sent
+	known, safe := retry(err)
+	return known && safe
+}
+
+// retry looks for the outermost error of ours and at nothing below it: the
+// cause of a cancelled context, say, may be the error of another action.
+func retry(err error) (known, safe bool) {
+	switch e := err.(type) { //nolint:errorlint // the chain is walked here
+	case *NotReadyError, *NoNodeError, *BackpressureError, *ConfigError,
+		*action.InvalidError, *frame.EncodeError, *strategy.ValidationError:
+		return true, true
+	case *TimeoutError:
+		return true, !e.Sent
+	case *ConnError:
+		return true, !e.Sent
+	case *ActionError, *MissingResponseError, *TooManyMessagesError, *ProtocolError:
+		return true, false
+	case interface{ Unwrap() error }:
+		return retry(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		safe = true
+		for _, part := range e.Unwrap() {
+			if k, s := retry(part); k {
+				known, safe = true, safe && s
+			}
+		}
 	}
-	if e, ok := errors.AsType[*TimeoutError](err); ok {
-		return !e.Sent
-	}
-	if _, ok := errors.AsType[*NotReadyError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*NoNodeError](err); ok {
-		return true
-	}
-	_, ok := errors.AsType[*BackpressureError](err)
-	return ok
+	return known, safe
 }
 
 // oneLine makes a Message of Asterisk, some of which end in a line feed, fit

@@ -54,7 +54,7 @@ func TestLookup(t *testing.T) {
 		var dialled []string
 		n := node(srv)
 		n.Addr = "pbx.example:5038"
-		c, err := ami.Dial(t.Context(), n, ami.WithResolver(r), ami.WithBackoff(time.Second, time.Second, time.Second),
+		c, err := ami.Dial(t.Context(), n, ami.WithResolver(r), ami.WithBackoff(time.Second, time.Second, time.Second), ami.WithBreaker(100, time.Second, 1),
 			ami.WithDialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dialled = append(dialled, addr)
 				return srv.DialContext(ctx, network, addr)

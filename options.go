@@ -62,7 +62,7 @@ func WithLoginTimeout(d time.Duration) Option { return func(c *config) { c.login
 func WithWriteTimeout(d time.Duration) Option { return func(c *config) { c.writeTimeout = d } }
 
 // WithReadIdle ends a session on which nothing was received for d. Default
-// 90 s; 1 s to 24 h. It should be well above the keepalive interval.
+// 90 s; 1 s to 24 h. It must be above the keepalive interval.
 func WithReadIdle(d time.Duration) Option { return func(c *config) { c.readIdle = d } }
 
 // WithKeepalive sends a Ping every interval and ends the session if one is not
@@ -81,21 +81,25 @@ func WithBackoff(base, limit, floor time.Duration) Option {
 }
 
 // WithAuthBackoff sets the waits after a refused login, which is not retried
-// like a dead line. Default 30 s and 5 min; 1 ms to 24 h each, base <= limit.
+// like a dead line: drawn evenly from 0 to a bound that doubles from base to
+// limit, never below half of base. Default 30 s and 5 min; 1 ms to 24 h each,
+// base <= limit.
 func WithAuthBackoff(base, limit time.Duration) Option {
 	return func(c *config) { c.authBase, c.authCap = base, limit }
 }
 
-// WithBreaker sets the circuit breaker of the node: it opens after failures in
-// a row (default 5; 1 to 1000), lets no attempt through for openFor (default
-// 15 s; 10 ms to 1 h), and closes after probes successes in a row (default 1;
-// 1 to 100).
+// WithBreaker sets the circuit breaker of the node: it opens after failures
+// (default 5; 1 to 1000) of attempts and of sessions without one session that
+// was stable between them, lets no attempt through for openFor (default 15 s;
+// 10 ms to 1 h), and closes after probes logins in a row (default 1; 1 to 100)
+// or one stable session.
 func WithBreaker(failures int, openFor time.Duration, probes int) Option {
 	return func(c *config) { c.breakerFailures, c.breakerOpen, c.breakerProbes = failures, openFor, probes }
 }
 
 // WithStableAfter sets how long a session must have been up for the waits to
-// start small again. Default 10 s; 0 to 1 h.
+// start small again and the failures before it to be forgotten. Default 10 s; 0
+// to 1 h.
 func WithStableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
 
 // WithOutboundQueue bounds the actions that wait to be written: entries
@@ -141,7 +145,9 @@ func WithLiteralAddresses() Option { return func(c *config) { c.literal = true }
 
 // WithDialer connects with dial instead of a net.Dialer. It gets host:port as
 // in Node.Addr, with the port filled in and the host not looked up unless
-// WithResolver is given as well.
+// WithResolver is given as well. dial must return when ctx ends: Close waits
+// for it. If it makes the connection TLS itself it must return a *tls.Conn as it
+// is, so that actions are written in records that Asterisk can take.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return func(c *config) { c.dial = dial }
 }

@@ -3,6 +3,8 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"strings"
@@ -47,8 +49,8 @@ func newSendConfig(opts []SendOption) sendConfig {
 // value that is not positive is ignored.
 func Timeout(d time.Duration) SendOption { return func(c *sendConfig) { c.timeout = d } }
 
-// WaitForRoom makes a full outbound queue wait until the context ends instead
-// of failing at once with a *BackpressureError.
+// WaitForRoom makes a full outbound queue wait, until the context or the time for
+// the answer ends, instead of failing at once with a *BackpressureError.
 func WaitForRoom() SendOption { return func(c *sendConfig) { c.wait = true } }
 
 // AnsweredAs completes the action as s says instead of its own strategy.
@@ -89,12 +91,19 @@ func (p *Pending) ActionID() string {
 	return p.p.ID
 }
 
+// String returns the action's name and ActionID.
+func (p *Pending) String() string { return p.action + " (" + p.ActionID() + ")" }
+
+// Format makes every verb print what String returns: the bytes of the action may
+// hold secrets.
+func (p *Pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
+
 // Send sends an action and returns its whole answer, when the action's strategy
 // is complete. It may be called from many goroutines.
 //
 // It returns at once with *NotReadyError, *BackpressureError,
-// *frame.EncodeError, *action.InvalidError or *strategy.ValidationError if the
-// action cannot be sent: then nothing was. Later it returns *ActionError if
+// *frame.EncodeError, *action.InvalidError, *strategy.ValidationError or
+// *ConfigError if the action cannot be sent: then nothing was. Later it returns *ActionError if
 // Asterisk refused, *TimeoutError if time or ctx ended, *ConnError if the
 // session died, *MissingResponseError, *TooManyMessagesError or *ProtocolError
 // if the answer was not what it should be. SafeToRetry tells which of them are.
@@ -126,14 +135,14 @@ func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption)
 	if err != nil {
 		done := make(chan struct{})
 		close(done)
-		return &Pending{client: c, err: err, done: done}
+		return &Pending{client: c, action: a.Name(), err: err, done: done}
 	}
 	return &Pending{client: c, action: a.Name(), p: p}
 }
 
 // List sends an action and yields the items of its answer as they come, without
 // the event that ends it. An error comes last, with a nil frame. Leaving the
-// loop early abandons the rest. Items that have come and not been read are
+// loop early abandons the rest; ranging once more sends the action again. Items that have come and not been read are
 // bounded by the strategy's MaxMessages.
 func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[*frame.Frame, error] {
 	return func(yield func(*frame.Frame, error) bool) {
@@ -179,6 +188,9 @@ func encode(a action.Action, id string, bare bool) ([]byte, error) {
 	fields, err := a.AppendFields(append((*buf)[:0], frame.Field{Key: "ActionID", Value: id}))
 	if err != nil {
 		return nil, err
+	}
+	if len(fields) == 0 || fields[0].Key != "ActionID" || fields[0].Value != id {
+		return nil, &action.InvalidError{Action: name, Param: "AppendFields", Reason: "did not append to what it was given"}
 	}
 	*buf = fields[:0]
 	for _, f := range fields[1:] {
@@ -244,8 +256,8 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	}
 	p.Deadline = time.Now().Add(timeout)
 	p.OnEnd = c.onEnd(ctx, s, p, m)
-	if how.Blocking {
-		s.hold(p.Deadline)
+	if how.Blocking { // its own time counts: a caller in a hurry does not make Asterisk faster
+		s.holds.add(p.ID, max(timeout, how.Timeout))
 	}
 	if err := c.table.Add(p); err != nil {
 		if p.OnEnd != nil {
@@ -257,7 +269,7 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		return nil, c.notReady()
 	}
 	if cfg.wait {
-		err = s.conn.EnqueueWait(ctx, &p.Out)
+		err = s.conn.EnqueueWait(ctx, &p.Out, p.Done())
 	} else {
 		err = s.conn.Enqueue(&p.Out)
 	}
@@ -291,11 +303,11 @@ func (c *Client) onEnd(ctx context.Context, s *session, p *correlate.Pending, m 
 		return func(p *correlate.Pending) {
 			forget()
 			if p.Strategy.Blocking {
-				s.release(p)
+				s.holds.ended(p)
 			}
 		}
 	case p.Strategy.Blocking:
-		return s.release
+		return s.holds.ended
 	default:
 		return nil
 	}

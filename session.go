@@ -2,7 +2,6 @@ package ami
 
 import (
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,40 +29,13 @@ type session struct {
 
 	booted   atomic.Bool // FullyBooted was seen
 	shutdown atomic.Bool // Shutdown was seen
+	leaving  atomic.Bool // Logoff was queued: the end is wanted
 
-	mu           sync.Mutex
-	blocking     int       // actions for which Asterisk holds the session
-	blockedUntil time.Time // the latest of their deadlines
+	holds holds
 }
 
-// hold notes an action for which Asterisk may hold the session until t.
-func (s *session) hold(t time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.blocking++
-	if t.After(s.blockedUntil) {
-		s.blockedUntil = t
-	}
-}
-
-// release notes the end of such an action. One that was only given up still
-// holds the session, unless Asterisk never saw it.
-func (s *session) release(p *correlate.Pending) {
-	if p.Cause != nil && p.Sent {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.blocking--; s.blocking == 0 {
-		s.blockedUntil = time.Now()
-	}
-}
-
-// heldUntil returns until when silence is no sign of a dead peer.
-func (s *session) heldUntil() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.blockedUntil
+func newSession(c *Client, epoch uint64) *session {
+	return &session{client: c, epoch: epoch, holds: holds{moved: make(chan struct{}, 1)}}
 }
 
 // onFrame runs on the reader goroutine.
@@ -74,6 +46,9 @@ func (s *session) onFrame(f *frame.Frame) {
 		s.publish(f)
 	case correlate.Late:
 		c.count.late.Add(1)
+		if f.Kind() == frame.Response {
+			s.holds.release(f.Get("ActionID"))
+		}
 	case correlate.Stranger:
 		c.count.unmatched.Add(1)
 		c.tell(fault{unmatched: f})
@@ -117,7 +92,7 @@ func (s *session) onMalformed(e *frame.FormatError) error {
 	c.count.rejected.Add(1)
 	c.tell(fault{malformed: e})
 	if e.Head != nil {
-		c.table.Reject(e.Head.Get("ActionID"), e)
+		c.table.Reject(e.Head, e)
 	}
 	now := time.Now()
 	s.malformed = slices.DeleteFunc(s.malformed, func(t time.Time) bool { return now.Sub(t) >= c.cfg.malformedWindow })

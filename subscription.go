@@ -3,6 +3,7 @@ package ami
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -163,6 +164,12 @@ func (s *Subscription) All(ctx context.Context) iter.Seq2[event.Event, error] {
 // Dropped returns how many events the subscription has lost since it was made,
 // those included that its node's queue dropped before they could be filtered.
 func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+
+// String returns how many events the subscription has lost.
+func (s *Subscription) String() string { return fmt.Sprintf("subscription (%d dropped)", s.Dropped()) }
+
+// Format makes every verb print what String returns.
+func (s *Subscription) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, s.String()) }
 
 // Close ends the subscription. It does not wait, may be called twice, and
 // concerns no other subscription.

@@ -59,24 +59,27 @@ func (c *Client) supervise(ctx context.Context) {
 			err = c.serve(ctx, s, retry)
 			lost, c.lostAt = err, time.Now()
 			attempt = 0
-			if ctx.Err() == nil && !c.draining.Load() {
+			if s.leaving.Load() { // Shutdown has logged off and is about to close
+				<-ctx.Done()
+			}
+			if ctx.Err() == nil {
 				c.count.losses.Add(1)
 				retry.Lost(err)
 			}
 		} else {
-			c.count.failures.Add(1)
+			if ctx.Err() == nil {
+				c.count.failures.Add(1)
+			}
 			c.state.set(Disconnected, c.epoch, err)
 		}
-		c.tried(err)
-		if c.draining.Load() {
-			<-ctx.Done() // it has logged off, or will: nobody needs another session
-		}
 		if ctx.Err() != nil {
+			c.tried(err)
 			return
 		}
 		wait := retry.Wait(errors.Is(err, ErrAuth))
 		c.log.Warn("disconnected", "host", c.host, "port", c.port, "attempt", attempt, "backoff", wait,
 			"next_retry_at", time.Now().Add(wait), "breaker", retry.Breaker(), "reason", err.Error())
+		c.tried(err) // behind the record: Dial closes the client then
 		c.sleep(ctx, wait)
 	}
 }
@@ -212,12 +215,13 @@ func (c *Client) watch(ctx context.Context, s *session, retry *supervise.Retry) 
 		case f := <-c.faults:
 			c.logFault(f)
 			continue
+		case <-s.holds.moved:
 		case <-answered:
 			ping, answered = nil, nil
 			nextPing = sent.Add(c.cfg.keepalive)
 		case <-timer.C:
 		}
-		now, held := time.Now(), s.heldUntil()
+		now, held := time.Now(), s.holds.end()
 		if !stableAt.IsZero() && !now.Before(stableAt) {
 			retry.Stable()
 			stableAt = time.Time{}

@@ -1,13 +1,16 @@
 package action
 
 import (
+	"fmt"
+	"io"
 	"slices"
 
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
 
-// Generic is an action of any name with any headers. Make it with New.
+// Generic is an action of any name with any headers. Make it with New. It prints
+// without their values, which may be secrets.
 type Generic struct {
 	name     string
 	fields   []frame.Field
@@ -18,7 +21,8 @@ type Generic struct {
 // New returns the action called name with the headers given as name, value,
 // name, value, in that order; a name may occur many times. It completes with
 // its Response or, if that announces one, with the end of its list; use
-// Answered for anything else.
+// Answered for anything else, with the strategy of the typed action if there is
+// one: the items of Status and IAXpeers are not recognised without.
 //
 //	action.New("QueueAdd", "Queue", "support", "Interface", "PJSIP/2001")
 //
@@ -59,3 +63,11 @@ func (g Generic) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 
 // Strategy implements Action.
 func (g Generic) Strategy() strategy.Strategy { return g.strategy }
+
+// String returns the name and how many headers there are.
+func (g Generic) String() string { return fmt.Sprintf("%s (%d headers)", g.name, len(g.fields)) }
+
+// Format makes every verb print what String returns.
+func (g Generic) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, g.String()) // a fmt.State has nowhere to report to
+}

@@ -15,8 +15,9 @@ type Login struct {
 	Username string
 	// Secret goes over the wire in clear text. Leave it empty if Key is set.
 	Secret Secret
-	// Key answers a Challenge instead; see ChallengeKey.
-	Key string
+	// Key answers a Challenge instead; see ChallengeKey. It is a Secret as well:
+	// with the challenge, a weak secret can be guessed from it.
+	Key Secret
 	// Events is the initial event mask: "on", "off" or a list of classes such
 	// as "call,agent". Empty means all.
 	Events string
@@ -29,9 +30,9 @@ func (Login) Name() string { return "Login" }
 func (a Login) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f := fields{action: "Login", dst: dst}
 	f.required("Username", a.Username)
-	if a.Key != "" {
+	if key := a.Key.Reveal(); key != "" {
 		f.add("AuthType", "MD5")
-		f.add("Key", a.Key)
+		f.add("Key", key)
 	} else {
 		f.required("Secret", a.Secret.Reveal())
 	}
@@ -60,9 +61,9 @@ func (Challenge) Strategy() strategy.Strategy { return strategy.Strategy{Kind: s
 // ChallengeKey returns the Key of a Login that answers challenge: the MD5 sum
 // of challenge and secret in lower-case hexadecimal digits
 // (main/manager.c:authenticate).
-func ChallengeKey(challenge string, secret Secret) string {
+func ChallengeKey(challenge string, secret Secret) Secret {
 	sum := md5.Sum([]byte(challenge + secret.Reveal()))
-	return hex.EncodeToString(sum[:])
+	return NewSecret(hex.EncodeToString(sum[:]))
 }
 
 // Logoff ends the session. Asterisk answers Goodbye, closes the connection and

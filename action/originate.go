@@ -1,6 +1,8 @@
 package action
 
 import (
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -45,11 +47,23 @@ type Originate struct {
 	PreDialGoSub   string // only without Async, and with Exten
 }
 
-// A Variable is a channel variable or a dialplan function that can be set.
+// A Variable is a channel variable or a dialplan function that can be set. It
+// prints and marshals without its value, which may be a secret.
 type Variable struct {
 	Name  string
 	Value string
 }
+
+// String returns the name, and a mark in place of the value.
+func (v Variable) String() string { return v.Name + "=" + redacted }
+
+// Format makes every verb print what String returns.
+func (v Variable) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, v.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (v Variable) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 const defaultRing = 30 * time.Second
 

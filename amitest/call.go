@@ -2,6 +2,8 @@ package amitest
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,6 +35,12 @@ func (c *Call) Action() string { return c.action }
 
 // ActionID is the client's ActionID, empty if it sent none.
 func (c *Call) ActionID() string { return c.id }
+
+// String returns the name of the action and the ActionID.
+func (c *Call) String() string { return c.action + " (" + c.id + ")" }
+
+// Format makes every verb print what String returns: headers may be secrets.
+func (c *Call) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
 
 // Get returns the first value of the header, empty if there is none. The name
 // is matched without regard to case, as Asterisk does it.

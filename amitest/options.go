@@ -2,6 +2,8 @@ package amitest
 
 import (
 	"crypto/tls"
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 )
@@ -9,7 +11,7 @@ import (
 // An Option changes how NewServer makes a server.
 type Option func(*config)
 
-// A User is one section of manager.conf.
+// A User is one section of manager.conf. It prints and marshals as its name.
 type User struct {
 	Name   string
 	Secret string
@@ -22,6 +24,17 @@ type User struct {
 	// WriteTimeout replaces the server's; zero keeps it.
 	WriteTimeout time.Duration
 }
+
+// String returns the name.
+func (u User) String() string { return u.Name }
+
+// Format makes every verb print what String returns.
+func (u User) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, u.Name) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (u User) MarshalText() ([]byte, error) { return []byte(u.Name), nil }
 
 type config struct {
 	users          []User

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -15,6 +16,8 @@ import (
 var (
 	// ErrFull reports that the outbound queue has no room.
 	ErrFull = errors.New("conn: outbound queue is full")
+	// ErrGivenUp reports that an action was given up before there was room.
+	ErrGivenUp = errors.New("conn: given up before there was room")
 	// ErrWriteTimeout reports that the peer did not take bytes in time.
 	ErrWriteTimeout = errors.New("conn: write timeout: the peer does not read")
 )
@@ -28,7 +31,7 @@ type Config struct {
 	WriteTimeout time.Duration // for one batch of actions
 
 	// Records keeps each write within one TLS record that Asterisk can take;
-	// see records.go. Set it if the socket is a TLS connection.
+	// see cutRecord. Set it if the socket is a TLS connection.
 	Records bool
 
 	// The three functions are called by the reader goroutine, in the order of
@@ -101,8 +104,9 @@ func (c *Conn) Banner() (string, error) { return c.reader.Banner() }
 // Next reads one frame; see frame.Reader.Next.
 func (c *Conn) Next() (*frame.Frame, error) { return c.reader.Next() }
 
-// Write sends encoded actions at once.
-func (c *Conn) Write(actions []byte) error { return c.write(actions) }
+// Write sends encoded actions at once, within the deadline that SetDeadline has
+// set.
+func (c *Conn) Write(actions []byte) error { return c.send(actions) }
 
 // Start hands the socket to the reader and the writer goroutine.
 func (c *Conn) Start() {
@@ -122,9 +126,9 @@ func (c *Conn) Close(cause error) {
 		// socket fails under them, and callers that wait for room must leave.
 		close(c.done)
 		socket := c.net
-		if t, ok := socket.(interface{ NetConn() net.Conn }); ok {
-			// Closing a TLS connection writes to it, for up to 5 s if the peer
-			// does not read, and Asterisk has no use for the good-bye.
+		if t, ok := socket.(*tls.Conn); ok {
+			// Closing it writes to it, for up to 5 s if the peer does not
+			// read, and Asterisk has no use for the good-bye.
 			socket = t.NetConn()
 		}
 		// The error of closing a socket that is given up concerns nobody.

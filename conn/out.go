@@ -29,8 +29,12 @@ func (o *Out) Revoke() bool {
 	return o.state.CompareAndSwap(waiting, revoked) || o.state.Load() == revoked
 }
 
-// take is the writer's claim.
-func (o *Out) take() bool { return o.state.CompareAndSwap(waiting, taken) }
+// Taken reports whether the writer has taken the action. Before that nothing
+// that the peer sends can be an answer to it.
+func (o *Out) Taken() bool { return o.state.Load() == taken }
+
+// Take is the writer's claim: true if the action is to be written.
+func (o *Out) Take() bool { return o.state.CompareAndSwap(waiting, taken) }
 
 // Enqueue queues the action and does not wait: without room it returns ErrFull.
 // After the Conn has ended it may still succeed: the action is then never
@@ -56,8 +60,9 @@ func (c *Conn) Enqueue(o *Out) error {
 }
 
 // EnqueueWait is Enqueue that waits for room until ctx ends, and then returns
-// its cause, or until the Conn ends, and then returns what ended it.
-func (c *Conn) EnqueueWait(ctx context.Context, o *Out) error {
+// its cause, or until the Conn ends, and then returns what ended it, or until
+// given is closed, and then returns ErrGivenUp.
+func (c *Conn) EnqueueWait(ctx context.Context, o *Out, given <-chan struct{}) error {
 	for {
 		if err := c.Enqueue(o); !errors.Is(err, ErrFull) {
 			c.signalRoom() // there may be room for the next one who waits
@@ -65,6 +70,8 @@ func (c *Conn) EnqueueWait(ctx context.Context, o *Out) error {
 		}
 		select {
 		case <-c.room:
+		case <-given:
+			return ErrGivenUp
 		case <-c.done:
 			return c.err
 		case <-ctx.Done():

@@ -97,7 +97,7 @@ func (c *Conn) receive() *Out {
 func (c *Conn) claim(o *Out) bool {
 	c.queued.Add(-int64(len(o.Bytes)))
 	c.signalRoom()
-	return o.take()
+	return o.Take()
 }
 
 // write sends whole actions within the write timeout.
@@ -108,25 +108,27 @@ func (c *Conn) write(actions []byte) error {
 	if err := c.net.SetWriteDeadline(time.Now().Add(c.cfg.WriteTimeout)); err != nil {
 		return err
 	}
+	err := c.send(actions)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w (%v)", ErrWriteTimeout, c.cfg.WriteTimeout)
+	}
+	return err
+}
+
+// send writes whole actions, over TLS in records that Asterisk can take.
+func (c *Conn) send(actions []byte) error {
 	if !c.cfg.Records {
 		_, err := c.net.Write(actions)
-		return c.writeError(err)
+		return err
 	}
 	for len(actions) > 0 {
 		var record []byte
 		record, actions = cutRecord(actions)
 		if _, err := c.net.Write(record); err != nil {
-			return c.writeError(err)
+			return err
 		}
 	}
 	return nil
-}
-
-func (c *Conn) writeError(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("%w (%v)", ErrWriteTimeout, c.cfg.WriteTimeout)
-	}
-	return err
 }
 
 // cutRecord splits off the longest run of whole lines that fits one record.

@@ -112,10 +112,10 @@ func TestQueueBounds(t *testing.T) { // C6
 		ctx, cancel := context.WithCancel(t.Context())
 		got := make(chan error, 3)
 		for range 2 {
-			go func() { got <- c.EnqueueWait(t.Context(), out("waits")) }()
+			go func() { got <- c.EnqueueWait(t.Context(), out("waits"), nil) }()
 		}
 		gone := make(chan error, 1)
-		go func() { gone <- c.EnqueueWait(ctx, out("never")) }()
+		go func() { gone <- c.EnqueueWait(ctx, out("never"), nil) }()
 		synctest.Wait()
 		cancel()
 		require.ErrorIs(t, <-gone, context.Canceled)
@@ -140,7 +140,7 @@ func TestWaitersLeaveWithTheConn(t *testing.T) { // C3
 		c := conn.New(client, cfg)
 		require.NoError(t, c.Enqueue(out("full")))
 		got := make(chan error, 1)
-		go func() { got <- c.EnqueueWait(t.Context(), out("waits")) }()
+		go func() { got <- c.EnqueueWait(t.Context(), out("waits"), nil) }()
 		synctest.Wait()
 		c.Close(io.EOF)
 		require.ErrorIs(t, <-got, io.EOF)

@@ -1,6 +1,8 @@
 package frame_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -106,4 +108,17 @@ func TestAppendActionAllocates(t *testing.T) {
 			t.Error(err)
 		}
 	}))
+}
+
+// TestFieldsPrintNoValues: what an action sends may be a secret.
+func TestFieldsPrintNoValues(t *testing.T) { // G2
+	f := frame.Field{Key: "Secret", Value: "canary"}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		require.Equal(t, "Secret: [redacted]", fmt.Sprintf(verb, f), verb)
+		require.NotContains(t, fmt.Sprintf(verb, []frame.Field{f}), "canary", verb)
+		require.NotContains(t, fmt.Sprintf(verb, struct{ F *frame.Field }{&f}), "canary", verb)
+	}
+	b, err := json.Marshal([]frame.Field{f})
+	require.NoError(t, err)
+	require.JSONEq(t, `["Secret: [redacted]"]`, string(b))
 }

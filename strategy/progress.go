@@ -80,6 +80,13 @@ func (p *Progress) Expire() Verdict {
 	}
 }
 
+// Concerns reports whether a frame that carries the action's ActionID can be part
+// of the answer at all: a broadcast that merely carries it is not, unless the
+// strategy names it.
+func (s *Strategy) Concerns(f *frame.Frame) bool {
+	return f.Kind() != frame.Event || direct(f) || has(s.Items, f.Name()) || s.Kind == Async && has(s.Terminal, f.Name())
+}
+
 // Open reports whether items without an ActionID can belong to the answer: its
 // list has begun, and lists are contiguous on the wire.
 func (p *Progress) Open() bool { return p.open && len(p.strategy.NoActionID) > 0 }

@@ -382,3 +382,25 @@ func TestKindString(t *testing.T) { // C2
 		assert.Equal(t, want, k.String())
 	}
 }
+
+func TestConcerns(t *testing.T) { // C9
+	named := strategy.Strategy{Kind: strategy.List, Terminal: []string{"StatusComplete"}, Items: []string{"Status"}}
+	async := strategy.AsyncBy("OriginateResponse")
+	for name, tc := range map[string]struct {
+		s    strategy.Strategy
+		wire string
+		want bool
+	}{
+		"response":        {strategy.Strategy{}, "Response: Success", true},
+		"item":            {strategy.Strategy{}, "Event: Entry", true},
+		"broadcast":       {strategy.Strategy{}, "Event: UserEvent\nPrivilege: user,all", false},
+		"named broadcast": {named, "Event: Status\nPrivilege: Call", true},
+		"outcome":         {async, "Event: OriginateResponse\nPrivilege: call,all", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := frame.Parse(tc.wire + "\n\n")
+			require.NoError(t, err)
+			require.Equal(t, tc.want, tc.s.Concerns(f))
+		})
+	}
+}

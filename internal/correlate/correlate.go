@@ -50,6 +50,7 @@ type Table struct {
 	deadlines deadlines
 	lists     []*Pending    // those counted by open
 	bare      []*Pending    // strategy.Bare, in the order of sending
+	ghosts    ghosts        // given up, with an answer still to come
 	ended     uint64        // the highest epoch that has ended
 	idle      chan struct{} // closed when nothing is pending any more; nil if nobody waits
 }
@@ -131,11 +132,16 @@ func (t *Table) Offer(f *frame.Frame) Fate {
 	}
 	t.mu.Lock()
 	p := t.find(id, f)
-	if p == nil {
+	if p == nil || !p.Taken() { // nobody can answer what was not sent, though ids can be guessed
 		t.mu.Unlock()
 		return t.orphan(id, event, f)
 	}
 	v := p.progress.Offer(f)
+	if p.ghost && v != strategy.Foreign {
+		t.haunt(p, v)
+		t.mu.Unlock()
+		return Late
+	}
 	if v == strategy.Foreign {
 		t.mu.Unlock()
 		if event {
@@ -144,12 +150,13 @@ func (t *Table) Offer(f *frame.Frame) Fate {
 		return Stranger
 	}
 	p.take(f, v)
-	if v > strategy.Keep {
+	switch {
+	case v == strategy.Overflow:
+		t.giveUp(p)
+	case v > strategy.Keep:
 		t.remove(p)
-	} else if p.progress.Open() && !p.open {
-		p.open = true
-		t.lists = append(t.lists, p)
-		t.open.Add(1)
+	default:
+		t.note(p)
 	}
 	t.mu.Unlock()
 	if v > strategy.Keep {
@@ -163,18 +170,18 @@ func (t *Table) Offer(f *frame.Frame) Fate {
 	return Answer
 }
 
-// Reject fails the action whose answer was discarded: the frame's head carries
-// its ActionID. It reports false if no such action waits.
-func (t *Table) Reject(id string, cause error) bool {
+// Reject fails the action whose answer was discarded: head, what was kept of the
+// frame, carries its ActionID. It reports false if no such action waits, or if
+// the frame is a broadcast that merely carries the id.
+func (t *Table) Reject(head *frame.Frame, cause error) bool {
 	t.mu.Lock()
-	p := t.byID(id)
-	if p != nil {
-		t.remove(p)
-	}
-	t.mu.Unlock()
-	if p == nil {
+	p := t.byID(head.Get("ActionID"))
+	if p == nil || p.ghost || !p.Taken() || !p.Strategy.Concerns(head) {
+		t.mu.Unlock()
 		return false
 	}
+	t.giveUp(p)
+	t.mu.Unlock()
 	p.finish(strategy.Expired, cause)
 	return true
 }
@@ -187,7 +194,7 @@ func (t *Table) Expire(p *Pending, cause error) {
 		return
 	}
 	v := p.progress.Expire()
-	t.remove(p)
+	t.giveUp(p)
 	t.mu.Unlock()
 	p.finish(v, cause)
 }
@@ -200,7 +207,7 @@ func (t *Table) Abandon(p *Pending, cause error) {
 		t.mu.Unlock()
 		return
 	}
-	t.remove(p)
+	t.giveUp(p)
 	t.mu.Unlock()
 	p.finish(strategy.Expired, cause)
 }
@@ -217,6 +224,7 @@ func (t *Table) End(epoch uint64, cause error) {
 			t.remove(p)
 		}
 	}
+	t.layToRest(epoch)
 	t.deadlines.rest()
 	t.mu.Unlock()
 	for _, p := range failed {
@@ -254,7 +262,10 @@ func (t *Table) find(id string, f *frame.Frame) *Pending {
 
 func (t *Table) byID(id string) *Pending {
 	n, _ := t.number(id)
-	return t.pending[n] // none has 0
+	if p := t.pending[n]; p != nil { // none has 0
+		return p
+	}
+	return t.ghosts.find(n)
 }
 
 // number returns the sequence number in an ActionID that New has given out.
@@ -285,11 +296,30 @@ func (t *Table) orphan(id string, event bool, f *frame.Frame) Fate {
 	return Stranger
 }
 
+// note lists p once items without ActionID may belong to it. The caller holds mu.
+func (t *Table) note(p *Pending) {
+	if p.progress.Open() && !p.open {
+		p.open = true
+		t.lists = append(t.lists, p)
+		t.open.Add(1)
+	}
+}
+
 // remove takes p out of everything. The caller holds mu.
 func (t *Table) remove(p *Pending) {
+	t.release(p)
+	t.unlist(p)
+}
+
+// release lets p wait no more. The caller holds mu.
+func (t *Table) release(p *Pending) {
 	delete(t.pending, p.sequence)
 	t.deadlines.remove(p)
 	t.tellIdle()
+}
+
+// unlist lets frames without ActionID find p no more. The caller holds mu.
+func (t *Table) unlist(p *Pending) {
 	if p.open {
 		p.open = false
 		t.lists = without(t.lists, p)

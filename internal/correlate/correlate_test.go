@@ -56,12 +56,26 @@ func start(t *testing.T, id string) *frame.Frame {
 	return parse(t, "Response: Success\nActionID: "+id+"\nEventList: start")
 }
 
-// add makes a Pending of epoch 1 and adds it.
+// add makes a Pending of epoch 1 and adds it, and takes it as the writer does.
 func add(t *testing.T, tab *Table, s strategy.Strategy) *Pending {
+	t.Helper()
+	p := queue(t, tab, s)
+	require.True(t, p.Take())
+	return p
+}
+
+// queue makes a Pending of epoch 1 that is not written yet.
+func queue(t *testing.T, tab *Table, s strategy.Strategy) *Pending {
 	t.Helper()
 	p := tab.New(1, s)
 	require.NoError(t, tab.Add(p))
 	return p
+}
+
+// head is what is left of a discarded frame.
+func head(t *testing.T, id string) *frame.Frame {
+	t.Helper()
+	return parse(t, "Response: Success\nActionID: "+id)
 }
 
 func ended(p *Pending) bool {
@@ -118,6 +132,7 @@ func TestActionIDLength(t *testing.T) { // C1
 		assert.LessOrEqual(t, len(p.ID), 64, "node key of %d bytes", size)
 		assert.True(t, strings.HasSuffix(p.ID, ":18446744073709551615"))
 		require.NoError(t, tab.Add(p))
+		require.True(t, p.Take())
 		assert.Equal(t, Answer, tab.Offer(success(t, p.ID)), "and is found again")
 	}
 }
@@ -232,6 +247,7 @@ func TestOfferAlmostOurID(t *testing.T) { // C9
 		p = tab.New(1, single)
 	}
 	require.NoError(t, tab.Add(p))
+	require.True(t, p.Take())
 	for _, id := range []string{
 		tab.prefix + "007", tab.prefix + "07", tab.prefix + "+7", tab.prefix + "-7", tab.prefix + "7x", tab.prefix + "7 7",
 		tab.prefix + "0x7", tab.prefix + "7_0", tab.prefix + "0", tab.prefix, tab.prefix + "garbage", tab.prefix + "8",
@@ -240,7 +256,7 @@ func TestOfferAlmostOurID(t *testing.T) { // C9
 	} {
 		assert.Equal(t, Stranger, tab.Offer(success(t, id)), id)
 		assert.Equal(t, Publish, tab.Offer(parse(t, "Event: Entry\nActionID: "+id)), id)
-		assert.False(t, tab.Reject(id, errCause), id)
+		assert.False(t, tab.Reject(head(t, id), errCause), id)
 		assert.False(t, ended(p), id)
 	}
 	assert.Equal(t, Answer, tab.Offer(success(t, tab.prefix+"7")))
@@ -352,6 +368,8 @@ func TestBareAbandonedInTheMiddle(t *testing.T) { // C3, C9
 	tab.Abandon(b, errCause)
 	assert.Equal(t, Answer, tab.Offer(parse(t, "of a")))
 	assert.Equal(t, Answer, tab.Offer(success(t, a.ID)))
+	assert.Equal(t, Late, tab.Offer(parse(t, "of b")), "not of c")
+	assert.Equal(t, Late, tab.Offer(success(t, b.ID)))
 	assert.Equal(t, Answer, tab.Offer(parse(t, "of c")))
 	assert.Equal(t, Answer, tab.Offer(success(t, c.ID)))
 	assert.Len(t, a.Items, 1)
@@ -379,6 +397,8 @@ func TestListItemsWithoutActionID(t *testing.T) { // C9
 	assert.Equal(t, Answer, tab.Offer(peer))
 	assert.Equal(t, Answer, tab.Offer(peer))
 	tab.Expire(second, errCause)
+	assert.Equal(t, Late, tab.Offer(peer))
+	assert.Equal(t, Late, tab.Offer(parse(t, "Event: PeerlistComplete\nActionID: "+second.ID+"\nEventList: Complete")))
 	assert.Equal(t, Publish, tab.Offer(peer))
 	assert.Len(t, first.Items, 1)
 	assert.Len(t, second.Items, 2)
@@ -391,13 +411,13 @@ func TestReject(t *testing.T) { // C3
 	t.Parallel()
 	tab := table(10)
 	p, other := add(t, tab, single), add(t, tab, single)
-	assert.False(t, tab.Reject("", errCause))
-	assert.False(t, tab.Reject("node1:ba9876543210:1", errCause))
-	assert.True(t, tab.Reject(p.ID, errCause))
+	assert.False(t, tab.Reject(head(t, ""), errCause))
+	assert.False(t, tab.Reject(head(t, "node1:ba9876543210:1"), errCause))
+	assert.True(t, tab.Reject(head(t, p.ID), errCause))
 	<-p.Done()
 	assert.Equal(t, strategy.Expired, p.Verdict)
 	require.ErrorIs(t, p.Cause, errCause)
-	assert.False(t, tab.Reject(p.ID, errCause), "only once")
+	assert.False(t, tab.Reject(head(t, p.ID), errCause), "only once")
 	assert.False(t, ended(other))
 	assert.Equal(t, 1, tab.Len())
 }
@@ -407,7 +427,13 @@ var enders = map[string]func(*Table, *Pending, error){
 	"expire":  (*Table).Expire,
 	"abandon": (*Table).Abandon,
 	"end":     func(t *Table, p *Pending, cause error) { t.End(p.Epoch, cause) },
-	"reject":  func(t *Table, p *Pending, cause error) { t.Reject(p.ID, cause) },
+	"reject": func(t *Table, p *Pending, cause error) {
+		f, err := frame.Parse("Response: Success\nActionID: " + p.ID + "\n\n")
+		if err != nil {
+			panic(err)
+		}
+		t.Reject(f, cause)
+	},
 }
 
 func TestEndsOnce(t *testing.T) { // C3, C5, C8
@@ -426,6 +452,7 @@ func TestEndsOnce(t *testing.T) { // C3, C5, C8
 					calls++
 				}
 				require.NoError(t, tab.Add(p))
+				require.True(t, p.Take())
 				if s.Kind == strategy.List {
 					require.Equal(t, Answer, tab.Offer(start(t, p.ID)))
 				}
@@ -438,7 +465,7 @@ func TestEndsOnce(t *testing.T) { // C3, C5, C8
 				assert.Equal(t, 1, calls)
 				assert.Equal(t, strategy.Expired, p.Verdict)
 				assert.Equal(t, errCause, p.Cause)
-				assert.False(t, p.Sent)
+				assert.True(t, p.Sent)
 				assert.Zero(t, tab.Len())
 				assert.Zero(t, tab.open.Load())
 				assert.Empty(t, tab.bare)
@@ -494,7 +521,7 @@ func TestSentIsExact(t *testing.T) { // C5
 	ours, peer := net.Pipe()
 	c := conn.New(ours, conn.Config{QueueEntries: 4, QueueBytes: 1024, WriteTimeout: 10 * time.Second, OnQuiet: func() {}})
 	tab := table(10)
-	lost, written := add(t, tab, single), add(t, tab, single)
+	lost, written := queue(t, tab, single), queue(t, tab, single)
 	lost.Bytes, written.Bytes = []byte("lost"), []byte("written")
 	require.NoError(t, c.Enqueue(&lost.Out))
 	require.NoError(t, c.Enqueue(&written.Out))
@@ -522,6 +549,7 @@ func TestMoreAndTake(t *testing.T) {
 	p := tab.New(1, entries)
 	p.More = make(chan struct{}, 1)
 	require.NoError(t, tab.Add(p))
+	require.True(t, p.Take())
 	item := parse(t, "Event: Entry\nActionID: "+p.ID)
 	require.Equal(t, Answer, tab.Offer(start(t, p.ID)))
 	require.Equal(t, Answer, tab.Offer(item))
@@ -597,6 +625,7 @@ func TestConcurrentEnds(t *testing.T) { // C3, C5
 					continue
 				}
 				added.Add(1)
+				p.Take()
 				answer := everybody(
 					fmt.Sprintf("Response: Success\nActionID: %s\nEventList: start", p.ID),
 					"Event: Entry\nActionID: "+p.ID,
@@ -613,7 +642,7 @@ func TestConcurrentEnds(t *testing.T) { // C3, C5
 				case 0:
 					race.Go(func() { tab.Expire(p, errCause) })
 				case 1:
-					race.Go(func() { tab.Reject(p.ID, errCause) })
+					race.Go(func() { tab.Reject(head(t, p.ID), errCause) })
 				case 2:
 					race.Go(func() { tab.End(epoch.Add(1)-1, errCause) })
 				default:

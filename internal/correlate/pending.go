@@ -33,6 +33,7 @@ type Pending struct {
 	// Guarded by the table until done is closed.
 	progress strategy.Progress
 	open     bool           // in Table.lists
+	ghost    bool           // in Table.ghosts
 	slot     int            // in Table.deadlines; -1 without a Deadline
 	Response *frame.Frame   // the latest, or the Error if there was one
 	Items    []*frame.Frame // events and texts of the answer, without End

@@ -1,11 +1,13 @@
 // Package redact keeps secrets out of what people read: log records and error
-// texts.
+// texts. An assignment to something whose name speaks of a secret is hidden
+// rather too much than too little; a plain sentence stays readable.
 package redact
 
 import (
+	"cmp"
 	"fmt"
-	"iter"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -23,13 +25,6 @@ type Rules struct {
 	// if the expression has groups, what its groups match.
 	Values []string
 }
-
-// The built-in rules: header names, and assignments inside values such as
-// "Variable: API_TOKEN=…".
-const (
-	builtinNames  = `(?i)(secret|passw|token|auth|key|credential|md5)`
-	builtinValues = `(?i)[\w.-]*(?:secret|passw|token|auth|key|credential)[\w.)-]*\s*[=:]\s*"?([^\s,;"&]+)`
-)
 
 // A PatternError reports a pattern that is no regular expression.
 type PatternError struct {
@@ -56,10 +51,10 @@ func New(r Rules) (*Policy, error) {
 		p.headers[strings.ToLower(h)] = true
 	}
 	var err error
-	if p.names, err = compile(append([]string{builtinNames}, r.Names...)); err != nil {
+	if p.names, err = compile(r.Names); err != nil {
 		return nil, err
 	}
-	if p.values, err = compile(append([]string{builtinValues}, r.Values...)); err != nil {
+	if p.values, err = compile(r.Values); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -77,59 +72,67 @@ func compile(patterns []string) ([]*regexp.Regexp, error) {
 	return all, nil
 }
 
-// Header returns the value as it may be shown.
-func (p *Policy) Header(name, value string) string {
-	hidden := p.headers[strings.ToLower(name)]
-	for _, re := range p.names {
-		hidden = hidden || re.MatchString(name)
-	}
-	if hidden && value != "" {
-		return Mask
-	}
-	return p.Text(value)
-}
+// Text hides in any text what is assigned to a name that speaks of a secret,
+// and what the value patterns find. What it returns it leaves as it is.
+func (p *Policy) Text(s string) string { return p.text(s, false) }
 
-// Text hides what the value patterns find in any text.
-func (p *Policy) Text(s string) string {
+func (p *Policy) text(s string, command bool) string {
+	s = scan(s, command)
 	for _, re := range p.values {
 		s = hide(re, s)
 	}
 	return s
 }
 
-// hide replaces the groups of each match, or the match if there are none.
-func hide(re *regexp.Regexp, s string) string {
-	var b strings.Builder
-	end := 0
-	for _, m := range re.FindAllStringSubmatchIndex(s, -1) {
-		spans := m[2:]
-		if len(spans) == 0 {
-			spans = m
-		}
-		for i := 0; i < len(spans); i += 2 {
-			if spans[i] < end { // a group that took no part, or one inside another
-				continue
-			}
-			b.WriteString(s[end:spans[i]])
-			b.WriteString(Mask)
-			end = spans[i+1]
-		}
-	}
-	if end == 0 {
-		return s
-	}
-	b.WriteString(s[end:])
-	return b.String()
+// secret reports whether name, of a header or of a variable, speaks of a secret.
+func (p *Policy) secret(name string) bool { return speaks(name, words) || p.listed(name) }
+
+// listed reports whether the rules of the caller name it.
+func (p *Policy) listed(name string) bool {
+	return p.headers[strings.ToLower(name)] ||
+		slices.ContainsFunc(p.names, func(re *regexp.Regexp) bool { return re.MatchString(name) })
 }
 
-// Headers returns headers in one line as they may be shown.
-func (p *Policy) Headers(headers iter.Seq2[string, string]) string {
-	var b strings.Builder
-	for name, value := range headers {
-		if b.Len() > 0 {
-			b.WriteString("; ")
-		}
-		fmt.Fprintf(&b, "%s: %q", name, p.Header(name, value))
+// A span is a part of a text.
+type span struct{ from, to int }
+
+// hide replaces the groups of each match, or the match if there are none. A
+// Mask that is there already is one with what overlaps it.
+func hide(re *regexp.Regexp, s string) string {
+	matches := re.FindAllStringSubmatchIndex(s, -1)
+	if matches == nil {
+		return s
 	}
+	var all []span
+	for _, m := range matches {
+		if len(m) > 2 {
+			m = m[2:]
+		}
+		for i := 0; i < len(m); i += 2 {
+			if m[i] < m[i+1] { // else a group that took no part, or nothing to hide
+				all = append(all, span{m[i], m[i+1]})
+			}
+		}
+	}
+	for at := 0; ; at += len(Mask) {
+		i := strings.Index(s[at:], Mask)
+		if i < 0 {
+			break
+		}
+		at += i
+		all = append(all, span{at, at + len(Mask)})
+	}
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+
+	var b strings.Builder
+	end := 0
+	for _, sp := range all {
+		if sp.from >= end {
+			b.WriteString(s[end:sp.from])
+			b.WriteString(Mask)
+		}
+		end = max(end, sp.to)
+	}
+	b.WriteString(s[end:])
 	return b.String()
 }

@@ -3,6 +3,7 @@ package redact
 import (
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,8 +23,8 @@ func TestPolicy(t *testing.T) { // G2
 		{"auth token", "AuthToken", "canary", Mask},
 		{"empty", "Secret", "", ""},
 		{"variable", "Variable", "X_TOKEN=canary", "X_TOKEN=" + Mask},
-		{"function", "Variable", "HASH(api_key)=canary,B=2", "HASH(api_key)=" + Mask + ",B=2"},
-		{"two in one", "AppData", "password=canary&x=1&secret: canary", "password=" + Mask + "&x=1&secret: " + Mask},
+		{"function", "Variable", "HASH(api_key)=canary,B=2", "HASH(api_key)=" + Mask},
+		{"two in one", "AppData", "password=canary&x=1&secret: canary", "password=" + Mask},
 		{"own header", "cvv", "123", Mask},
 		{"own name pattern", "X-Any", "canary", Mask},
 		{"own value pattern", "AppData", "card 4111111111111111 ok", "card " + Mask + " ok"},
@@ -46,5 +47,33 @@ func TestBadPattern(t *testing.T) { // G2
 		require.NotEmpty(t, e.Pattern)
 		require.ErrorContains(t, err, e.Pattern)
 		require.Error(t, errors.Unwrap(err))
+	}
+}
+
+// Setvar and DBPut name in one header what the next one holds.
+func TestNamedByTheHeaderBefore(t *testing.T) { // G2
+	p, err := New(Rules{Headers: []string{"pin"}})
+	require.NoError(t, err)
+	for _, tc := range []struct {
+		name    string
+		headers []string
+		want    string
+	}{
+		{"variable", []string{"Variable", "X_TOKEN", "Value", "canary"}, `Variable: "X_TOKEN"; Value: "` + Mask + `"`},
+		{"own name", []string{"Variable", "PIN", "value", "canary"}, `Variable: "PIN"; value: "` + Mask + `"`},
+		{"database", []string{"Key", "password", "Val", "canary"}, `Key: "` + Mask + `"; Val: "` + Mask + `"`},
+		{"harmless", []string{"Variable", "LANG", "Value", "en"}, `Variable: "LANG"; Value: "en"`},
+		{"empty", []string{"Variable", "X_TOKEN", "Value", ""}, `Variable: "X_TOKEN"; Value: ""`},
+		{"not named", []string{"Value", "en"}, `Value: "en"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			require.Equal(t, tc.want, p.Headers(func(yield func(string, string) bool) {
+				for h := range slices.Chunk(tc.headers, 2) {
+					if !yield(h[0], h[1]) {
+						return
+					}
+				}
+			}))
+		})
 	}
 }

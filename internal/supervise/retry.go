@@ -13,12 +13,13 @@ type Config struct {
 	// Waits between attempts: drawn evenly from 0 to a bound that starts at
 	// Base and doubles up to Cap, but never below Floor.
 	Base, Cap, Floor time.Duration
-	// The same after a refused login, so that no account is hammered.
+	// The same after a refused login, so that no account is hammered; these
+	// waits are never below half of AuthBase.
 	AuthBase, AuthCap time.Duration
 
-	Failures uint32        // consecutive ones that open the breaker
+	Failures int           // since a session was Stable that open the breaker
 	OpenFor  time.Duration // how long it stays open
-	Probes   uint32        // successes in a row that close it again
+	Probes   uint32        // successes in a row that close it again; a Stable session is as good
 
 	// OnBreaker is told of each change. It is called with the breaker's lock
 	// held and must not call into Retry.
@@ -32,6 +33,10 @@ type Retry struct {
 	network *backoff.ExponentialBackOff
 	auth    *backoff.ExponentialBackOff
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	// Failures since a session was Stable. The breaker's own count starts anew
+	// at every login, so that sessions which die young would never open it.
+	failures int
 }
 
 // New returns a Retry that allows the first attempt at once.
@@ -40,7 +45,7 @@ func New(cfg Config) *Retry {
 	r.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		MaxRequests: cfg.Probes,
 		Timeout:     cfg.OpenFor,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= cfg.Failures },
+		ReadyToTrip: func(gobreaker.Counts) bool { return r.failures >= cfg.Failures },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			cfg.OnBreaker(from.String(), to.String())
 		},
@@ -71,13 +76,16 @@ func (r *Retry) Attempt(try func() error) error {
 	if err != nil {
 		return err
 	}
-	err = try()
+	if err = try(); err != nil {
+		r.failures++
+	}
 	report(err)
 	return err
 }
 
 // Lost counts the end of a session that had been up as a failure.
 func (r *Retry) Lost(cause error) {
+	r.failures++
 	if report, err := r.breaker.Allow(); err == nil {
 		report(cause)
 	}
@@ -86,11 +94,11 @@ func (r *Retry) Lost(cause error) {
 // Wait returns how long to wait before the next attempt. refused says that the
 // login was refused.
 func (r *Retry) Wait(refused bool) time.Duration {
-	policy := r.network
+	policy, floor := r.network, r.cfg.Floor
 	if refused {
-		policy = r.auth
+		policy, floor = r.auth, r.cfg.AuthBase/2
 	}
-	wait := max(policy.NextBackOff(), r.cfg.Floor)
+	wait := max(policy.NextBackOff(), floor)
 	if r.breaker.State() == gobreaker.StateOpen {
 		// It turns half-open strictly after OpenFor.
 		wait = max(wait, r.cfg.OpenFor+1)
@@ -99,10 +107,19 @@ func (r *Retry) Wait(refused bool) time.Duration {
 }
 
 // Stable says that a session has been up long enough for the waits to start
-// small again.
+// small again and the breaker to close. A node has one session: with more than
+// one probe no further login would ever come to close it.
 func (r *Retry) Stable() {
 	r.network.Reset()
 	r.auth.Reset()
+	r.failures = 0
+	for r.breaker.State() == gobreaker.StateHalfOpen {
+		report, err := r.breaker.Allow()
+		if err != nil {
+			return
+		}
+		report(nil)
+	}
 }
 
 // Breaker returns "closed", "half-open" or "open".
