@@ -50,7 +50,7 @@ func TestBadPeers(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			start := time.Now()
 			_, err := ami.Dial(t.Context(), ami.Node{Key: "pbx1", Addr: tc.addr, Username: "admin", Secret: ami.NewSecret("canary-secret"), TLS: tc.tls},
-				ami.WithDialTimeout(500*time.Millisecond), ami.WithResolver(noResolver{}))
+				ami.WithDialTimeout(3*time.Second), ami.WithResolver(noResolver{}))
 			e, ok := errors.AsType[*ami.ConnError](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, tc.op, e.Op, "%v", err)

@@ -273,7 +273,7 @@ func (c *Client) Subscribe(opts ...SubOption) *Subscription { return c.hub.subsc
 // answers short; everything has ended in any case. It may be called together with Close and again.
 func (c *Client) Shutdown(ctx context.Context) error {
 	err := c.quiesce(ctx)
-	_ = c.Close() // always nil
+	c.close()
 	return err
 }
 
@@ -341,12 +341,17 @@ func (c *Client) drain(ctx context.Context) error {
 // it from what it waits for: a predicate of a subscription, a log handler, a
 // dialer.
 func (c *Client) Close() error {
+	c.feed.hurry() // a Shutdown that is under way waits for no receivers any more
+	c.close()
+	return nil
+}
+
+func (c *Client) close() {
 	cause := ErrClosed
 	if c.cluster != nil {
 		cause = ErrRemoved
 	}
 	c.end(cause)
-	return nil
 }
 
 // end is Close with its cause.

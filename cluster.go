@@ -303,7 +303,7 @@ func (cl *Cluster) Shutdown(ctx context.Context) error {
 	cl.mu.Lock()
 	cl.grace = newGrace(ctx)
 	cl.mu.Unlock()
-	_ = cl.Close() // always nil
+	cl.close()
 	for _, err := range errs {
 		if err != nil {
 			return err // the cause of ctx, for all of them
@@ -316,6 +316,12 @@ func (cl *Cluster) Shutdown(ctx context.Context) error {
 // waits for every goroutine, may be called again, and returns nil. Do not call
 // it from a predicate of a subscription, which it waits for.
 func (cl *Cluster) Close() error {
+	cl.hub.hurry() // a Shutdown or Remove that is under way waits for no receivers any more
+	cl.close()
+	return nil
+}
+
+func (cl *Cluster) close() {
 	cl.mu.Lock()
 	switch cl.phase {
 	case fresh:
@@ -325,13 +331,12 @@ func (cl *Cluster) Close() error {
 			c.end(ErrClosed)
 		}
 		cl.finish()
-		return nil
+		return
 	case running:
 		cl.cancel(ErrClosed)
 	}
 	cl.mu.Unlock()
 	<-cl.done
-	return nil
 }
 
 func (cl *Cluster) noNode(key, action string) error {

@@ -1,6 +1,8 @@
 package ami
 
 import (
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/apn/ami/event"
@@ -14,9 +16,15 @@ type feed struct {
 	node  string
 	queue *fair.Queue
 
-	subs atomic.Pointer[[]*Subscription] // copied on write, under hub.mu
-	over bool                            // has left; under hub.mu
+	subs atomic.Pointer[[]*listener] // copied on write, under hub.mu
+	over bool                        // has left; under hub.mu
+
+	hurryOnce sync.Once
+	hurried   chan struct{} // closed by hurry
 }
+
+// hurry has the node, when it leaves or while it does, wait for no receivers.
+func (f *feed) hurry() { f.hurryOnce.Do(func() { close(f.hurried) }) }
 
 // push queues events in order; see fair.Queue.Push.
 func (f *feed) push(events []event.Event) { f.queue.Push(events) }
@@ -27,7 +35,28 @@ func (f *feed) interested() bool { return len(*f.subs.Load()) > 0 }
 
 // deliver runs on the dispatcher.
 func (f *feed) deliver(batch []event.Event) {
-	for _, s := range *f.subs.Load() {
-		s.offer(batch)
+	for _, l := range *f.subs.Load() {
+		if behind := l.mark.Behind(batch); len(behind) > 0 {
+			l.sub.offer(behind)
+		}
 	}
+}
+
+// add has s hear the node from now on.
+func (f *feed) add(s *Subscription) {
+	f.queue.Mark(func(m fair.Mark) {
+		subs := append(slices.Clone(*f.subs.Load()), &listener{sub: s, mark: m})
+		f.subs.Store(&subs)
+	})
+}
+
+func (f *feed) remove(s *Subscription) {
+	subs := slices.DeleteFunc(slices.Clone(*f.subs.Load()), func(l *listener) bool { return l.sub == s })
+	f.subs.Store(&subs)
+}
+
+// A listener is a subscription that hears a node, and since when.
+type listener struct {
+	sub  *Subscription
+	mark fair.Mark // the dispatcher's
 }

@@ -31,28 +31,28 @@ func downAfter(t *testing.T, c *ami.Client, start time.Time, within time.Duratio
 	return -1
 }
 
-// stuck is a socket whose Write can be made to block.
-type stuck struct {
+// stuckSocket is a socket whose Write can be made to block.
+type stuckSocket struct {
 	net.Conn
 	gate atomic.Pointer[chan struct{}]
 }
 
-func (s *stuck) Write(p []byte) (int, error) {
+func (s *stuckSocket) Write(p []byte) (int, error) {
 	if g := s.gate.Load(); g != nil {
 		<-*g
 	}
 	return s.Conn.Write(p)
 }
 
-func dialStuck(t *testing.T, srv *amitest.Server, opts ...ami.Option) (*ami.Client, *stuck) {
+func dialStuck(t *testing.T, srv *amitest.Server, opts ...ami.Option) (*ami.Client, *stuckSocket) {
 	t.Helper()
-	var s *stuck
+	var s *stuckSocket
 	c := dial(t, srv, append(opts, ami.WithDialer(func(ctx context.Context, n, a string) (net.Conn, error) {
 		k, err := srv.DialContext(ctx, n, a)
 		if err != nil {
 			return nil, err
 		}
-		s = &stuck{Conn: k}
+		s = &stuckSocket{Conn: k}
 		return s, nil
 	}))...)
 	return c, s

@@ -22,7 +22,10 @@ type hub struct {
 
 	noted   atomic.Bool    // a drop summary is due
 	serving sync.WaitGroup // the dispatcher
-	running sync.WaitGroup // pumps and the drop summary
+	running sync.WaitGroup // pumps, the drop summary and the record of a panic
+
+	hurryOnce sync.Once
+	hurried   chan struct{} // closed by hurry
 
 	mu      sync.Mutex
 	feeds   []*feed
@@ -36,7 +39,10 @@ type hub struct {
 }
 
 func newHub(log *slog.Logger, interval time.Duration) *hub {
-	return &hub{log: log, interval: interval, done: make(chan struct{}), dispatcher: fair.NewDispatcher()}
+	return &hub{
+		log: log, interval: interval, dispatcher: fair.NewDispatcher(),
+		done: make(chan struct{}), hurried: make(chan struct{}),
+	}
 }
 
 // start lets the dispatcher run until stop. Its goroutine waits for the first
@@ -58,15 +64,15 @@ func (h *hub) dispatch() {
 
 // join makes the way for the events of one more node.
 func (h *hub) join(node string, limit, weight int) *feed {
-	f := &feed{hub: h, node: node}
+	f := &feed{hub: h, node: node, hurried: make(chan struct{})}
 	f.queue = h.dispatcher.NewQueue(limit, weight, f.deliver)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.feeds = append(h.feeds, f)
-	var subs []*Subscription
+	var subs []*listener
 	for _, s := range h.subs {
 		if s.hears(f) {
-			subs = append(subs, s)
+			subs = append(subs, &listener{sub: s}) // there is no past
 		}
 	}
 	f.subs.Store(&subs)
@@ -96,7 +102,7 @@ func (h *hub) leave(f *feed, grace <-chan struct{}) {
 	})
 	h.mu.Unlock()
 	h.report(own)
-	h.retire(own, grace)
+	h.retire(own, grace, f.hurried)
 }
 
 // stop delivers what is queued, ends all subscriptions and waits for every
@@ -116,32 +122,72 @@ func (h *hub) stop(grace <-chan struct{}) {
 	subs := slices.Clone(h.subs)
 	h.mu.Unlock()
 	h.report(subs)
-	h.retire(subs, grace)
+	h.retire(subs, grace, nil)
 	h.running.Wait()
 }
 
-// retire ends subscriptions and their pumps. Until grace is closed, receivers
-// on C may take what is buffered; nil means not at all.
-func (h *hub) retire(subs []*Subscription, grace <-chan struct{}) {
+// retire ends subscriptions and their pumps. Until grace or hurried is closed, or
+// the hub is in a hurry, receivers on C may take what is buffered; a grace of
+// nil means not at all. A pump that starts meanwhile is waited for like the
+// others. The order of subs changes.
+func (h *hub) retire(subs []*Subscription, grace, hurried <-chan struct{}) {
 	for _, s := range subs {
 		s.end()
 	}
+	for rest := subs; grace != nil; {
+		i := h.pumping(rest)
+		if i < 0 {
+			break
+		}
+		select {
+		case <-rest[i].pumped:
+			rest[0], rest[i] = rest[i], rest[0]
+			rest = rest[1:]
+			continue
+		case <-grace:
+		case <-hurried:
+		case <-h.hurried:
+		}
+		break
+	}
 	// A pump that nobody receives from ends only when its subscription is
 	// closed. All needs no goroutine: it may go on as long as it likes.
-	for _, s := range subs {
-		if !s.pumping.Load() {
-			continue
-		}
-		if grace != nil {
-			select {
-			case <-s.pumped:
-			case <-grace:
-			}
-		}
+	for _, s := range h.seal(subs) {
 		s.Close()
 		<-s.pumped
 	}
 }
+
+// pumping returns which of subs has a pump, -1 if none has. No other is started
+// then: its subscription would be closed under its receiver.
+func (h *hub) pumping(subs []*Subscription) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := slices.IndexFunc(subs, func(s *Subscription) bool { return s.pumps })
+	if i < 0 {
+		for _, s := range subs {
+			s.sealed = true
+		}
+	}
+	return i
+}
+
+// seal lets no more pumps start, and returns the subscriptions that have one.
+func (h *hub) seal(subs []*Subscription) (pumps []*Subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range subs {
+		s.sealed = true
+		if s.pumps {
+			pumps = append(pumps, s)
+		}
+	}
+	return pumps
+}
+
+// hurry has no node wait for receivers any more, neither one that is just
+// leaving nor one that leaves later.
+func (h *hub) hurry() { h.hurryOnce.Do(func() { close(h.hurried) }) }
 
 // add takes a subscription in, or ends it if it comes too late.
 func (h *hub) add(s *Subscription) {
@@ -149,13 +195,13 @@ func (h *hub) add(s *Subscription) {
 	defer h.mu.Unlock()
 	if h.over || s.feed != nil && s.feed.over {
 		s.end()
+		s.sealed = true
 		return
 	}
 	h.subs = append(h.subs, s)
 	for _, f := range h.feeds {
 		if s.hears(f) {
-			subs := append(slices.Clone(*f.subs.Load()), s)
-			f.subs.Store(&subs)
+			f.add(s)
 		}
 	}
 	h.dispatch()
@@ -164,29 +210,30 @@ func (h *hub) add(s *Subscription) {
 func (h *hub) remove(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	is := func(o *Subscription) bool { return o == s }
-	h.subs = slices.DeleteFunc(h.subs, is)
+	s.sealed = true // retire will not find it
+	h.subs = slices.DeleteFunc(h.subs, func(o *Subscription) bool { return o == s })
 	for _, f := range h.feeds {
 		if s.hears(f) {
-			subs := slices.DeleteFunc(slices.Clone(*f.subs.Load()), is)
-			f.subs.Store(&subs)
+			f.remove(s)
 		}
 	}
 }
 
-// startPump runs the goroutine behind Subscription.C, unless all is over.
+// startPump runs the goroutine behind Subscription.C, unless it is too late. The
+// hub waits for it: retire seals before stop waits.
 func (h *hub) startPump(s *Subscription) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.over || s.feed != nil && s.feed.over {
+	if s.sealed {
 		return false
 	}
-	s.pumping.Store(true)
+	s.pumps = true
 	h.running.Go(s.pump)
 	return true
 }
 
-// noteDrops schedules a summary unless one is due already.
+// noteDrops schedules a summary unless one is due already. Until that is logged
+// no other is made: a log handler that blocks holds up one of them.
 func (h *hub) noteDrops() {
 	if h.noted.Load() || !h.noted.CompareAndSwap(false, true) {
 		return
@@ -199,32 +246,44 @@ func (h *hub) noteDrops() {
 	h.running.Add(1)
 	h.summary = time.AfterFunc(h.interval, func() {
 		defer h.running.Done()
+		h.report(h.listening())
 		h.noted.Store(false)
-		h.mu.Lock()
-		subs := slices.Clone(h.subs)
-		h.mu.Unlock()
-		h.report(subs)
+		// Who dropped events behind the report, and found noted still set, had
+		// counted them before it looked: they are seen here. Who looks later
+		// notes them itself.
+		if slices.ContainsFunc(h.listening(), (*Subscription).lossy) {
+			h.noteDrops()
+		}
 	})
 }
 
+func (h *hub) listening() []*Subscription {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.subs)
+}
+
 // report logs one record for each subscription that has lost events since the
-// last one. In a cluster server_key is the node that lost the most.
+// last one. In a cluster server_key is the node that lost the most. The handler
+// may block: no lock is held.
 func (h *hub) report(subs []*Subscription) {
 	for _, s := range subs {
-		s.mu.Lock()
-		node, delta := s.buffer.losses()
-		depth := s.buffer.len()
-		s.mu.Unlock()
+		node, delta, total, depth := s.losses()
 		if delta == 0 {
 			continue
 		}
 		h.log.Warn("events dropped: a subscription does not keep up",
-			"server_key", node, "dropped_delta", delta, "dropped_total", s.dropped.Load(), "queue_depth", depth)
+			"server_key", node, "dropped_delta", delta, "dropped_total", total, "queue_depth", depth)
 	}
 }
 
+// panicked counts the panic of a predicate. The dispatcher calls it, which waits
+// for no log handler: another goroutine logs the first. The dispatcher runs, so
+// that stop does not wait for that goroutine yet.
 func (h *hub) panicked(node, what string) {
 	if h.panics.Add(1) == 1 { // the first is news, the rest are a number
-		h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what)
+		h.running.Go(func() {
+			h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what)
+		})
 	}
 }

@@ -25,7 +25,7 @@ type answer struct {
 func (l *lookup) hosts(ctx context.Context, host string) ([]string, error) {
 	select {
 	case a := <-l.asked: // too late for the attempt that asked
-		l.take(a)
+		_ = l.take(a) // of no use to this one
 	default:
 	}
 	if l.asked == nil {

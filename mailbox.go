@@ -1,6 +1,7 @@
 package ami
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -13,58 +14,97 @@ var emptyFrame = new(frame.Frame)
 
 // A mailbox is the buffer of a subscription with its drop policy. The
 // subscription's mutex guards it.
+//
+// With BlockUpTo there is a waiting area behind the buffer. While anything is in
+// it the buffer is full: what a consumer takes lets as many in at once. Thus an
+// event that has waited too long has found no room in time, and may be dropped
+// whenever somebody looks.
 type mailbox struct {
-	ring   fair.Ring
+	ring   fair.Ring // the buffer
 	policy dropPolicy
 	carry  uint64 // lost since the last event that was buffered
 
-	lost map[string]uint64 // by node, since the last losses; nil if none
+	dropped uint64            // in all
+	lost    map[string]uint64 // of these by node, since the last losses; nil if none
 
-	returned []event.Event // taken and put back; they go first
+	taken    uint64  // events that have left ring and waiting area
+	returned []batch // some of them, put back, the oldest first; they go first
 
-	// BlockUpTo: the ring holds the buffer and behind it the waiting area.
-	room    int // events that are in the buffer proper, at most
+	// BlockUpTo.
+	waiting fair.Ring
+	arrived []time.Time // of the events in waiting, those set aside excepted
 	within  time.Duration
-	arrived []time.Time // of the events in the waiting area, oldest first
 }
 
 func newMailbox(cfg subConfig) mailbox {
-	limit := cfg.buffer
-	if cfg.policy == dropLate {
-		limit *= 2
+	return mailbox{
+		ring: fair.NewRing(cfg.buffer), waiting: fair.NewRing(cfg.buffer),
+		policy: cfg.policy, within: cfg.wait,
 	}
-	return mailbox{ring: fair.NewRing(limit), policy: cfg.policy, room: cfg.buffer, within: cfg.wait}
 }
 
-func (m *mailbox) len() int { return m.ring.Len() + len(m.returned) }
+func (m *mailbox) len() int {
+	n := m.ring.Len() + m.waiting.Len()
+	for _, b := range m.returned {
+		n += len(b.events)
+	}
+	return n
+}
 
-// put buffers e and returns how many events that cost.
-func (m *mailbox) put(e event.Event) uint64 {
-	_, gap := e.Gap()
-	if m.policy != dropOldest && m.ring.Full() && !gap {
+// put buffers e, or drops what the policy says.
+func (m *mailbox) put(e event.Event) {
+	m.expire()
+	ring := &m.ring
+	late := m.policy == dropLate && (ring.Full() || m.waiting.Len() > 0)
+	if late {
+		ring = &m.waiting
+	}
+	if _, gap := e.Gap(); !gap && m.policy != dropOldest && ring.Full() {
 		m.carry += e.Lost + 1
 		m.lose(e.Node, 1)
-		return 1
+		return
 	}
 	e.Lost += m.carry
 	m.carry = 0
-	if m.policy == dropLate && m.ring.Len() >= m.room {
+	m.lose(e.Node, ring.Push(e))
+	if late {
 		m.arrived = append(m.arrived, time.Now())
+		m.align() // a gap may have displaced one
 	}
-	dropped := m.ring.Push(e)
-	if n := m.ring.Len() - m.room; len(m.arrived) > max(n, 0) { // a gap displaced one
-		m.arrived = m.arrived[1:]
-	}
-	m.lose(e.Node, dropped)
-	return dropped
 }
 
-// lose notes drops for the next summary. The node is the one whose events did
-// not fit: that is where to look.
+// expire drops what has waited too long. Each event is dropped once, so that
+// the cost for each that comes is constant in the mean.
+func (m *mailbox) expire() {
+	if len(m.arrived) == 0 {
+		return
+	}
+	now := time.Now()
+	for len(m.arrived) > 0 && now.Sub(m.arrived[0]) > m.within {
+		node, dropped, untold := m.waiting.Drop() // a gap is set aside and waits on
+		m.carry += untold
+		m.lose(node, dropped)
+		m.align()
+	}
+}
+
+// align drops the times of the events that have left the waiting area: always
+// the oldest.
+func (m *mailbox) align() {
+	n := m.waiting.Len() - m.waiting.Aside()
+	m.arrived = m.arrived[len(m.arrived)-n:]
+	if n == 0 {
+		m.arrived = nil // let the backing array go
+	}
+}
+
+// lose counts drops, and notes them for the next summary. The node is the one
+// whose events did not fit: that is where to look.
 func (m *mailbox) lose(node string, n uint64) {
 	if n == 0 {
 		return
 	}
+	m.dropped += n
 	if m.lost == nil {
 		m.lost = make(map[string]uint64)
 	}
@@ -85,50 +125,53 @@ func (m *mailbox) losses() (node string, total uint64) {
 	return node, total
 }
 
-// take moves the oldest events to dst. With BlockUpTo, the events behind the
-// room that this makes come in, if they have not waited too long.
-func (m *mailbox) take(dst []event.Event) (n int, dropped uint64) {
+// take takes the oldest events, as many as fit in room. With BlockUpTo as many
+// come in from the waiting area, or pass right through.
+func (m *mailbox) take(room []event.Event) batch {
+	m.expire()
 	if len(m.returned) > 0 {
-		n = copy(dst, m.returned)
-		m.returned = slices.Delete(m.returned, 0, n)
-		return n, 0
-	}
-	n = m.ring.Pop(dst)
-	if len(m.arrived) == 0 {
-		return n, 0
-	}
-	return n, m.admit()
-}
-
-// admit drops the events of the waiting area that were late for the room that
-// there is now, and lets the others in.
-func (m *mailbox) admit() (dropped uint64) {
-	all := make([]event.Event, m.ring.Len())
-	m.ring.Pop(all)
-	inside := len(all) - len(m.arrived)
-	arrived := m.arrived
-	m.arrived = nil
-	var lost uint64
-	now := time.Now()
-	for i, e := range all {
-		if i >= inside {
-			at := arrived[i-inside]
-			if _, gap := e.Gap(); !gap && now.Sub(at) > m.within {
-				lost += e.Lost + 1
-				dropped++
-				m.lose(e.Node, 1)
-				continue
-			}
-			if m.ring.Len() >= m.room {
-				m.arrived = append(m.arrived, at)
-			}
+		oldest := &m.returned[0]
+		b := batch{at: oldest.at, events: room[:min(len(room), len(oldest.events))]}
+		for i := range b.events {
+			b.events[i] = oldest.next()
 		}
-		e.Lost += lost
-		lost = 0
-		m.ring.Push(e)
+		if len(oldest.events) == 0 {
+			m.returned = slices.Delete(m.returned, 0, 1)
+		}
+		return b
 	}
-	m.carry += lost
-	return dropped
+	n := m.ring.Pop(room)
+	if m.waiting.Len() > 0 {
+		n += m.waiting.Pop(room[n:])
+		var one [1]event.Event
+		for !m.ring.Full() && m.waiting.Pop(one[:]) == 1 {
+			m.ring.Push(one[0])
+		}
+		m.align()
+	}
+	b := batch{at: m.taken, events: room[:n]}
+	m.taken += uint64(n)
+	return b
 }
 
-func (m *mailbox) putBack(events []event.Event) { m.returned = append(events, m.returned...) }
+// putBack takes back what a consumer has not used, to its place among what
+// others have put back.
+func (m *mailbox) putBack(b batch) {
+	i, _ := slices.BinarySearchFunc(m.returned, b, func(x, y batch) int { return cmp.Compare(x.at, y.at) })
+	m.returned = slices.Insert(m.returned, i, b)
+}
+
+// A batch is some events that a consumer has taken, in the order in which they
+// left the mailbox.
+type batch struct {
+	at     uint64 // how many had left it before the first
+	events []event.Event
+}
+
+// next takes the first event of b.
+func (b *batch) next() event.Event {
+	e := b.events[0]
+	b.events[0] = event.Event{} // do not pin the frame
+	b.at, b.events = b.at+1, b.events[1:]
+	return e
+}

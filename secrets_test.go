@@ -269,7 +269,7 @@ func TestSecretsInErrors(t *testing.T) {
 			debug := &slog.HandlerOptions{Level: slog.LevelDebug}
 			log := slog.New(fork{slog.NewTextHandler(&text, debug), slog.NewJSONHandler(&js, debug)})
 			_, err := ami.Dial(t.Context(), tc.node, append([]ami.Option{
-				ami.WithLogger(log), ami.WithDialTimeout(500 * time.Millisecond), ami.WithResolver(noResolver{}),
+				ami.WithLogger(log), ami.WithDialTimeout(3 * time.Second), ami.WithResolver(noResolver{}),
 			}, tc.opts...)...)
 			require.ErrorContains(t, err, tc.says)
 			for err := err; err != nil; err = unwrap(err) {

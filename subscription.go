@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/apn/ami/event"
@@ -47,8 +46,8 @@ func FromNode(keys ...string) SubOption {
 
 // Where delivers only events for which match returns true. It is called on the
 // dispatcher's goroutine, for every event that passes the other filters, and
-// must be quick and never block. If it panics the event is taken for no match,
-// and the panic is logged and counted.
+// must be quick and never block. If it panics the event is taken for no match;
+// the panic is counted (Stats.PredicatePanics), and the first one logged.
 func Where(match func(event.Event) bool) SubOption {
 	return func(c *subConfig) { c.where = match }
 }
@@ -91,11 +90,13 @@ type Subscription struct {
 	closeOnce sync.Once
 	endOnce   sync.Once
 	pumpOnce  sync.Once
-	pumping   atomic.Bool      // C is in use
 	pumped    chan struct{}    // closed by the pump when it ends
 	out       chan event.Event // pump → receivers, closed by the pump
 
-	dropped atomic.Uint64
+	pumps  bool // the pump has been started; under hub.mu
+	sealed bool // it may not be started any more; under hub.mu
+
+	wanted []bool // of the events of a batch; the dispatcher's
 
 	mu     sync.Mutex
 	buffer mailbox
@@ -125,8 +126,10 @@ func (s *Subscription) hears(f *feed) bool {
 
 // C returns the channel of the subscription. The library closes it, once, after
 // Close or when the client has ended. The first call starts a goroutine that
-// ends with the subscription. What is still buffered when the client ends is
-// delivered until the context of Shutdown ends; Close drops it.
+// ends with the subscription. What is still buffered when Shutdown ends the
+// client is delivered for as long as that waits for receivers, also if C is
+// called first in that time; Close drops it. Called first after the end, C
+// returns a closed channel; All still yields what is buffered.
 func (s *Subscription) C() <-chan event.Event {
 	s.pumpOnce.Do(func() {
 		if !s.hub.startPump(s) {
@@ -138,32 +141,62 @@ func (s *Subscription) C() <-chan event.Event {
 
 // All yields the events until the subscription or the client ends, and then
 // what is still buffered. When ctx ends it yields its cause, once, and stops.
+//
+// All takes some events at a time. Those that it has not yielded when the
+// iteration ends, also by a panic or runtime.Goexit of its body, go back to
+// their places in the buffer, so that none is lost and whoever takes them gets
+// them in order. Only what other goroutines have taken by then comes before
+// them.
 func (s *Subscription) All(ctx context.Context) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
-		batch := make([]event.Event, 32)
+		var b batch
+		defer func() { s.putBack(&b) }()
+		room := make([]event.Event, 32)
 		for {
-			n, err := s.wait(ctx, batch)
+			err := s.wait(ctx, &b, room)
 			if err != nil {
 				yield(event.Event{Frame: emptyFrame}, err)
 				return
 			}
-			if n == 0 {
+			if len(b.events) == 0 {
 				return
 			}
-			for i := range n {
-				if !yield(batch[i], nil) {
-					s.putBack(batch[i+1 : n])
+			for len(b.events) > 0 && !s.stopped(ctx) {
+				// Taken before it is yielded: the body has it, even if it panics.
+				if !yield(b.next(), nil) {
 					return
 				}
 			}
-			clear(batch[:n])
+			s.putBack(&b) // if it is to stop; wait says why
 		}
+	}
+}
+
+// stopped reports whether All is to yield no more of what it has.
+func (s *Subscription) stopped(ctx context.Context) bool {
+	return isClosed(s.closed) || ctx.Err() != nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
 // Dropped returns how many events the subscription has lost since it was made,
 // those included that its node's queue dropped before they could be filtered.
-func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+func (s *Subscription) Dropped() uint64 {
+	s.mu.Lock()
+	before := s.buffer.dropped
+	s.buffer.expire()
+	now := s.buffer.dropped
+	s.mu.Unlock()
+	s.note(now - before)
+	return now
+}
 
 // String returns how many events the subscription has lost.
 func (s *Subscription) String() string { return fmt.Sprintf("subscription (%d dropped)", s.Dropped()) }
@@ -180,74 +213,98 @@ func (s *Subscription) Close() {
 	})
 }
 
-// wait takes what is buffered, waiting for the first. 0 means the end.
-func (s *Subscription) wait(ctx context.Context, dst []event.Event) (int, error) {
+// wait takes what is buffered to b, waiting for the first. None means the end.
+// room is where it may put them.
+func (s *Subscription) wait(ctx context.Context, b *batch, room []event.Event) error {
 	for {
 		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
+			// The wake-up for an event may have come to this goroutine, which
+			// was the first in the line, just when its context ended. Another
+			// one that waits in the line would sleep on beside that event.
+			s.passOn()
+			return context.Cause(ctx)
 		}
-		select {
-		case <-s.closed:
-			return 0, nil
-		default:
+		if isClosed(s.closed) {
+			return nil // so it is for all others
 		}
-		if n := s.take(dst); n > 0 {
-			return n, nil
+		if s.take(b, room) {
+			return nil
 		}
 		select {
 		case <-s.ready:
 		case <-s.closed:
 		case <-ctx.Done():
 		case <-s.ended:
-			return s.take(dst), nil // what came just before the end
+			s.take(b, room) // what came just before the end
+			return nil
 		}
 	}
 }
 
-func (s *Subscription) take(dst []event.Event) int {
+// take takes what is buffered to b and reports whether that is anything.
+func (s *Subscription) take(b *batch, room []event.Event) bool {
 	s.mu.Lock()
-	n, dropped := s.buffer.take(dst)
+	before := s.buffer.dropped
+	*b = s.buffer.take(room)
+	dropped := s.buffer.dropped - before
 	more := s.buffer.len() > 0
 	s.mu.Unlock()
-	s.count(dropped)
+	s.note(dropped)
 	if more {
 		s.signal() // for another consumer
 	}
-	return n
+	return len(b.events) > 0
 }
 
-// putBack returns what an abandoned iteration has taken and not yielded.
-func (s *Subscription) putBack(events []event.Event) {
-	if len(events) == 0 {
+// passOn wakes another consumer if there is anything for it.
+func (s *Subscription) passOn() {
+	s.mu.Lock()
+	more := s.buffer.len() > 0
+	s.mu.Unlock()
+	if more {
+		s.signal()
+	}
+}
+
+// putBack returns what an abandoned iteration has taken and not yielded. The
+// array is the mailbox's from then on.
+func (s *Subscription) putBack(b *batch) {
+	if len(b.events) == 0 {
 		return
 	}
 	s.mu.Lock()
-	s.buffer.putBack(slices.Clone(events))
+	s.buffer.putBack(*b)
 	s.mu.Unlock()
+	*b = batch{}
 	s.signal()
 }
 
 // offer filters a batch and buffers what is left. The dispatcher calls it.
 func (s *Subscription) offer(batch []event.Event) {
-	var dropped uint64
+	// Before the lock: predicates are code of users, which may ask for Dropped.
+	s.wanted = s.wanted[:0]
+	for i := range batch {
+		s.wanted = append(s.wanted, s.wants(&batch[i]))
+	}
 	took := false
 	s.mu.Lock()
+	before := s.buffer.dropped
 	for i := range batch {
 		e := &batch[i]
-		dropped += e.Lost // by the node's queue
-		s.buffer.lose(e.Node, e.Lost)
-		if !s.wants(e) {
+		s.buffer.lose(e.Node, e.Lost) // by the node's queue
+		if !s.wanted[i] {
 			s.buffer.carry += e.Lost
 			continue
 		}
 		took = true
-		dropped += s.buffer.put(*e)
+		s.buffer.put(*e)
 	}
+	dropped := s.buffer.dropped - before
 	s.mu.Unlock()
 	if took {
 		s.signal()
 	}
-	s.count(dropped)
+	s.note(dropped)
 }
 
 func (s *Subscription) wants(e *event.Event) bool {
@@ -274,11 +331,27 @@ func (s *Subscription) matches(e *event.Event) (ok bool) {
 	return s.cfg.where(*e)
 }
 
-func (s *Subscription) count(dropped uint64) {
+// note has drops logged some time. The caller does not hold mu.
+func (s *Subscription) note(dropped uint64) {
 	if dropped > 0 {
-		s.dropped.Add(dropped)
 		s.hub.noteDrops()
 	}
+}
+
+// lossy reports whether the next summary has anything to tell.
+func (s *Subscription) lossy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.buffer.lost) > 0
+}
+
+// losses returns what a summary tells; see mailbox.losses.
+func (s *Subscription) losses() (node string, delta, total uint64, depth int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buffer.expire()
+	node, delta = s.buffer.losses()
+	return node, delta, s.buffer.dropped, s.buffer.len()
 }
 
 // end says that no more events will come.
@@ -297,17 +370,19 @@ func (s *Subscription) pump() {
 	defer close(s.out)
 	one := make([]event.Event, 1)
 	for {
-		n, _ := s.wait(context.Background(), one)
-		if n == 0 {
+		var b batch
+		_ = s.wait(context.Background(), &b, one) // such a context never ends
+		if len(b.events) == 0 {
 			return
 		}
+		e := b.next()
 		select {
-		case s.out <- one[0]:
+		case s.out <- e:
 			continue
 		default:
 		}
 		select {
-		case s.out <- one[0]:
+		case s.out <- e:
 		case <-s.closed:
 			return
 		}

@@ -29,6 +29,7 @@ type Queue struct {
 
 	mu       sync.Mutex
 	ring     Ring
+	last     uint64 // number of the last event pushed
 	ready    bool   // in the dispatcher's list, or being served
 	finished func() // called when nothing is left; nil before Finish
 }
@@ -38,6 +39,9 @@ func (q *Queue) Push(events []event.Event) {
 	q.mu.Lock()
 	for _, e := range events {
 		q.dropped.Add(q.ring.Push(e))
+	}
+	if len(events) > 0 {
+		q.last = events[len(events)-1].Seq
 	}
 	wake := !q.ready && q.ring.Len() > 0
 	q.ready = q.ready || wake

@@ -3,6 +3,7 @@ package fair
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,13 +24,14 @@ func gapped(n uint64) event.Event {
 }
 
 // TestRing compares random operations with what must hold: order is kept, and
-// the events that came out plus those told as lost are all that went in (E6, E7).
+// the events that came out plus those told as lost are all that went in, at any
+// time (E6, E7).
 func TestRing(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		r := NewRing(2 + rnd.IntN(50))
 		var pushed, dropped, out, told, gaps uint64
-		var last uint64
+		var last, carry uint64
 		batch := make([]event.Event, 20)
 		pop := func() {
 			n := r.Pop(batch[:1+rnd.IntN(20)])
@@ -56,12 +58,20 @@ func TestRing(t *testing.T) {
 			if rnd.IntN(15) == 0 {
 				pop()
 			}
+			if r.Len() > r.Aside() && rnd.IntN(15) == 0 {
+				node, n, untold := r.Drop()
+				require.Equal(t, "a", node)
+				dropped += n
+				carry += untold
+			}
+			require.Equal(t, dropped, told+carry+r.Untold())
+			require.Equal(t, pushed, out+dropped+uint64(r.Len()-r.Gaps()))
 		}
 		for r.Len() > 0 {
 			pop()
 		}
 		require.Equal(t, pushed, out+dropped)
-		require.Equal(t, dropped, told, "each loss is told")
+		require.Equal(t, dropped, told+carry, "each loss is told")
 		if gapOpen {
 			require.Positive(t, gaps, "a gap is never dropped")
 		}
@@ -222,4 +232,84 @@ func TestFinish(t *testing.T) { // A5, E1
 		serving.Wait()
 		require.Empty(t, finished, "once")
 	}
+}
+
+// TestMark compares what is behind a mark with what was pushed behind it:
+// nothing else is delivered, nothing else counts as lost, and what the others
+// get stays as it is, also when gaps merge across the mark (E6, E7).
+func TestMark(t *testing.T) {
+	for seed := range uint64(500) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		q := NewDispatcher().NewQueue(2+rnd.IntN(20), 1, nil)
+		seq, events := uint64(0), uint64(0)
+		push := func(n int) {
+			for range n {
+				seq += 1 + uint64(rnd.IntN(3)/2) // some are not pushed: nobody listens
+				e := numbered("a", seq)
+				if rnd.IntN(8) == 0 {
+					e = gapped(seq)
+				} else {
+					events++
+				}
+				q.Push([]event.Event{e})
+			}
+		}
+		take := func(n int) []event.Event {
+			batch := make([]event.Event, n)
+			n, _, _ = q.take(batch)
+			return batch[:n]
+		}
+		var before, lostBefore uint64
+		count := func(batch []event.Event) {
+			for _, e := range batch {
+				lostBefore += e.Lost
+				if _, gap := e.Gap(); !gap {
+					before++
+				}
+			}
+		}
+		for range rnd.IntN(5) {
+			push(rnd.IntN(30))
+			count(take(rnd.IntN(10)))
+		}
+		taken := take(rnd.IntN(10)) // on its way when the mark is made
+		count(taken)
+		var m Mark
+		q.Mark(func(made Mark) { m = made })
+		edge, pushed := seq, events
+		m.made = time.Time{}
+		require.Empty(t, m.Behind(taken))
+		var out, lost uint64
+		for round := 0; q.Len() > 0 || round < 5; round++ {
+			if round < 5 {
+				push(rnd.IntN(30))
+			}
+			batch := take(rnd.IntN(10))
+			count(batch)
+			was := slices.Clone(batch)
+			for _, e := range m.Behind(batch) {
+				require.Greater(t, e.Seq, edge)
+				lost += e.Lost
+				if _, gap := e.Gap(); !gap {
+					out++
+				}
+			}
+			require.Equal(t, was, batch)
+		}
+		require.Equal(t, events, before+lostBefore)
+		require.Equal(t, events-pushed, out+lost, "seed %d", seed)
+	}
+}
+
+// TestMarkAndTheReader: an event that was read before the mark was made and
+// pushed behind it is before it (E6).
+func TestMarkAndTheReader(t *testing.T) {
+	q := NewDispatcher().NewQueue(10, 1, nil)
+	early := time.Now()
+	var m Mark
+	q.Mark(func(made Mark) { m = made })
+	batch := []event.Event{{Seq: 1, Time: early}, {Seq: 2, Time: early}, {Seq: 3, Time: m.made}}
+	require.Empty(t, m.Behind(batch[:1]))
+	require.Equal(t, batch[2:], m.Behind(batch[1:]))
+	require.Equal(t, batch, m.Behind(batch), "once passed it looks no more")
 }

@@ -25,6 +25,9 @@ type Ring struct {
 	limit   int
 
 	aside []event.Event // gaps older than all in buf
+
+	gaps   int    // how many of the events are
+	untold uint64 // sum of their Lost
 }
 
 // NewRing returns a ring for at most limit events, 2 at least.
@@ -32,6 +35,26 @@ func NewRing(limit int) Ring { return Ring{limit: max(limit, 2)} }
 
 // Len returns the number of events in the ring.
 func (r *Ring) Len() int { return len(r.aside) + r.n }
+
+// Aside returns how many of them are gaps that were set aside. They come first.
+func (r *Ring) Aside() int { return len(r.aside) }
+
+// First returns the oldest event, nil if there is none.
+func (r *Ring) First() *event.Event {
+	switch {
+	case len(r.aside) > 0:
+		return &r.aside[0]
+	case r.n > 0:
+		return r.at(0)
+	}
+	return nil
+}
+
+// Gaps returns how many of the events are gaps.
+func (r *Ring) Gaps() int { return r.gaps }
+
+// Untold returns how many losses the events in the ring tell of.
+func (r *Ring) Untold() uint64 { return r.untold }
 
 // Full reports whether the next Push has to make room.
 func (r *Ring) Full() bool { return r.n >= r.limit }
@@ -46,6 +69,10 @@ func (r *Ring) Push(e event.Event) (dropped uint64) {
 	}
 	*r.at(r.n) = e
 	r.n++
+	r.untold += e.Lost
+	if _, gap := e.Gap(); gap {
+		r.gaps++
+	}
 	return dropped
 }
 
@@ -54,6 +81,10 @@ func (r *Ring) Pop(dst []event.Event) int {
 	first := 0
 	if len(r.aside) > 0 {
 		first = copy(dst, r.aside)
+		for i := range first {
+			r.untold -= dst[i].Lost
+		}
+		r.gaps -= first
 		r.aside = slices.Delete(r.aside, 0, first)
 		dst = dst[first:]
 	}
@@ -61,14 +92,34 @@ func (r *Ring) Pop(dst []event.Event) int {
 	for i := range n {
 		slot := r.at(i)
 		dst[i] = *slot
+		r.untold -= slot.Lost
+		if _, gap := slot.Gap(); gap {
+			r.gaps--
+		}
 		*slot = event.Event{} // do not pin the frame
 	}
 	r.head = (r.head + n) & (max(len(r.buf), 1) - 1)
 	r.n -= n
+	r.shrink()
+	return first + n
+}
+
+// Drop drops the oldest event that is not set aside, one of which there must
+// be, or sets it aside if it is a gap. It returns the event's node, how many
+// events that cost, and of the losses those that no event is left to tell of.
+func (r *Ring) Drop() (node string, dropped, untold uint64) {
+	var none event.Event // stands for the next one to be pushed
+	node = r.at(0).Node
+	dropped = r.dropOldest(&none)
+	r.shrink()
+	return node, dropped, none.Lost
+}
+
+// shrink lets a large array go once it is empty.
+func (r *Ring) shrink() {
 	if r.n == 0 && len(r.buf) > ringKept {
 		r.buf, r.head = nil, 0
 	}
-	return first + n
 }
 
 // dropOldest makes room. next is the event that is about to be pushed.
@@ -81,6 +132,9 @@ func (r *Ring) dropOldest(next *event.Event) uint64 {
 	}
 	if r.n > 0 {
 		next = r.at(0)
+		r.untold++
+	} else {
+		r.untold -= oldest.Lost
 	}
 	next.Lost += oldest.Lost + 1
 	return 1
@@ -91,6 +145,7 @@ func (r *Ring) setAside(gap event.Event) {
 	for i := range r.aside {
 		if r.aside[i].Node == gap.Node {
 			r.aside[i] = event.MergeGaps(r.aside[i], gap)
+			r.gaps--
 			return
 		}
 	}

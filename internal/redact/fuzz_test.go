@@ -70,7 +70,7 @@ func TestAssembledText(t *testing.T) { // G2
 		}
 		return b.String()
 	}
-	for range 5000 {
+	for range 1500 {
 		requireHidden(t, p, assemble()+assignments[random.IntN(len(assignments))]+canary+assemble())
 		requireHidden(t, p, assemble())
 	}

@@ -132,32 +132,33 @@ func TestOwnValues(t *testing.T) { // G2
 func TestLongText(t *testing.T) { // G2
 	p, err := New(Rules{})
 	require.NoError(t, err)
-	for _, tc := range []struct{ name, unit string }{
-		{"no secret", "x"},
-		{"one name", "key"},
-		{"names", "key "},
-		{"names in a call", "key(key,"},
-		{"names and quotes", `key "x `},
-		{"names and quotes of both kinds", `key "x key 'x `},
-		{"names and backslashes", `key \`},
-		{"names and escaped quotes", `key \\\\\\\"`},
-		{"names and blanks", "key                "},
-		{"assignments", `key="x" `},
-		{"assignments, hidden lines", "key=x\n"},
-		{"assignments, open quotes", "key='x\n"},
-		{"commands", "database put key "},
-		{"lines with commands", "database put key x\n"},
-		{"almost commands", "database key "},
-		{"hidden words", "key x1y2 "},
-		{"masks", Mask},
+	for _, tc := range []struct{ name, header, unit string }{
+		{"no secret", "Body", "x"},
+		{"one name", "Body", "key"},
+		{"names", "Body", "key "},
+		{"names in a call", "Body", "key(key,"},
+		{"names and quotes", "Body", `key "x `},
+		{"names and quotes of both kinds", "Body", `key "x key 'x `},
+		{"names and backslashes", "Body", `key \`},
+		{"names and escaped quotes", "Body", `key \\\\\\\"`},
+		{"names and blanks", "Body", "key                "},
+		{"assignments", "Body", `key="x" `},
+		{"assignments, hidden lines", "Body", "key=x\n"},
+		{"assignments, open quotes", "Body", "key='x\n"},
+		{"commands", "Body", "database put key "},
+		{"lines with commands", "Body", "database put key x\n"},
+		{"almost commands", "Body", "database key "},
+		{"hidden words", "Body", "key x1y2 "},
+		{"masks", "Body", Mask},
+		{"variables", "Variable", "A=1,"},
+		{"backslashes", "Variable", `\,`},
+		{"arguments", "Command", "database put x "},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := strings.Repeat(tc.unit, 1<<20/len(tc.unit))
-			for _, header := range []string{"Body", "Variable", "Command"} {
-				start := time.Now()
-				p.Header(header, s)
-				require.Less(t, time.Since(start), 30*time.Second, header) // the square would take minutes
-			}
+			start := time.Now()
+			p.Header(tc.header, s)
+			require.Less(t, time.Since(start), 30*time.Second) // the square would take minutes
 		})
 	}
 }
