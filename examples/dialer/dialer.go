@@ -13,6 +13,7 @@ import (
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/action"
+	"github.com/apn/ami/frame"
 )
 
 // A dialer places calls and keeps what it knows of them.
@@ -93,7 +94,7 @@ func (d *dialer) place(ctx context.Context, c *call) (end string) {
 		switch {
 		case ctx.Err() != nil && ami.SafeToRetry(err):
 			return "not placed"
-		case ami.SafeToRetry(err):
+		case ami.SafeToRetry(err) && !wrong(err):
 			// Nothing was sent: no node is ready, or the line died before. To
 			// try again cannot make two calls of it.
 			rest(ctx)
@@ -112,6 +113,15 @@ func (d *dialer) place(ctx context.Context, c *call) (end string) {
 		}
 		return ""
 	}
+}
+
+// wrong reports whether the action itself is at fault: to send it again is safe,
+// since it was never sent, and of no use.
+func wrong(err error) bool {
+	_, param := errors.AsType[*action.InvalidError](err)
+	_, header := errors.AsType[*frame.EncodeError](err)
+	_, config := errors.AsType[*ami.ConfigError](err)
+	return param || header || config
 }
 
 // failure says why a call was certainly not placed: Asterisk refused it, or it

@@ -25,6 +25,8 @@ func TestDialer(t *testing.T) {
 	}
 	require.NotContains(t, out.String(), "failed")
 	require.Error(t, run(t.Context(), []string{"-calls", "0"}, &out))
+	require.NoError(t, run(t.Context(), []string{"-for", "500ms", "-calls", "1", "-channel", "PJSIP/1\r\nX: y"}, &out))
+	require.Contains(t, out.String(), " failed: ", "it is not tried for ever")
 	require.Error(t, run(t.Context(), []string{"-node", "a"}, &out))
 }
 
