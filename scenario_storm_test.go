@@ -206,6 +206,7 @@ func TestS14Storm(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		require.NoError(t, f.Ready(ctx, size-silent))
+		t.Logf("the last healthy node is back after %v", time.Since(lost))
 		require.LessOrEqual(t, time.Since(lost), 15*time.Second)
 		for key, state := range f.States() {
 			require.Equal(t, !mute[key], state == ami.Ready, key)
