@@ -199,7 +199,7 @@ func TestS16OneBadNode(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				got := h.run(t)
 				t.Logf("%+v", got)
-				require.LessOrEqual(t, got.memory, healthy.memory+6<<20)
+				require.LessOrEqual(t, got.memory, healthy.memory+2<<20)
 				got.memory, got.back = healthy.memory, healthy.back
 				require.Equal(t, healthy, got)
 			})

@@ -121,7 +121,7 @@ func killAtRandom(ctx context.Context, servers []*amitest.Server) {
 		}
 		srv := servers[rand.IntN(len(servers))]
 		sessions := srv.Sessions()
-		switch rand.IntN(6) {
+		switch rand.IntN(7) {
 		case 0:
 			srv.Drop()
 			revive(ctx, srv)
@@ -137,7 +137,12 @@ func killAtRandom(ctx context.Context, servers []*amitest.Server) {
 			for _, s := range sessions {
 				s.Reset()
 			}
-		case 5:
+		case 5: // logins fail on the way
+			srv.SetFaults(amitest.Faults{CloseAfterBytes: 10 + rand.Int64N(140)})
+			for _, s := range sessions {
+				s.Kick()
+			}
+		case 6:
 			for _, s := range sessions {
 				s.CloseMidFrame()
 			}
