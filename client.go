@@ -263,7 +263,8 @@ func (c *Client) Events() <-chan event.Event {
 }
 
 // Subscribe makes a subscription to all events, or to those that the options
-// let through. It may be called before Run and is closed with the client.
+// let through. It begins with the call: what was received before is not in it.
+// It may be called before Run and is closed with the client.
 func (c *Client) Subscribe(opts ...SubOption) *Subscription { return c.hub.subscribe(c.feed, opts) }
 
 // Shutdown ends the client gracefully: it takes no more actions, waits for the
@@ -337,8 +338,8 @@ func (c *Client) drain(ctx context.Context) error {
 }
 
 // Close ends the client at once: pending actions fail, subscriptions end. It
-// waits for every goroutine, may be called again, and returns nil. Do not call
-// it from what it waits for: a predicate of a subscription, a log handler, a
+// waits for every goroutine, may be called again, and returns nil. It cuts short
+// the time that a Shutdown under way gives receivers. Do not call it from what it waits for: a predicate of a subscription, a log handler, a
 // dialer.
 func (c *Client) Close() error {
 	c.feed.hurry() // a Shutdown that is under way waits for no receivers any more

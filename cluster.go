@@ -281,8 +281,9 @@ func (cl *Cluster) Events() <-chan event.Event {
 }
 
 // Subscribe makes a subscription to the events of all nodes, of those too that
-// come later, or to what the options let through. It may be called before Run
-// and is closed with the cluster. For a subscription that ends with its node
+// come later, or to what the options let through. It begins with the call: what
+// was received before is not in it. It may be called before Run and is closed
+// with the cluster. For a subscription that ends with its node
 // use that of the node's Client.
 func (cl *Cluster) Subscribe(opts ...SubOption) *Subscription { return cl.hub.subscribe(nil, opts) }
 
@@ -313,8 +314,10 @@ func (cl *Cluster) Shutdown(ctx context.Context) error {
 }
 
 // Close ends the cluster at once: pending actions fail, subscriptions end. It
-// waits for every goroutine, may be called again, and returns nil. Do not call
-// it from a predicate of a subscription, which it waits for.
+// waits for every goroutine, may be called again, and returns nil. It cuts short
+// the time that a Shutdown or Remove under way gives receivers. Do not call it
+// from what it waits for: a predicate of a subscription, a log handler, a
+// dialer.
 func (cl *Cluster) Close() error {
 	cl.hub.hurry() // a Shutdown or Remove that is under way waits for no receivers any more
 	cl.close()

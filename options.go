@@ -24,7 +24,8 @@ type Resolver interface {
 // Redaction says what is a secret, besides headers and assignments whose name
 // speaks of a secret, password, token, auth, key or credential.
 type Redaction struct {
-	// Headers are names whose values are hidden, whatever the case.
+	// Headers are names whose values are hidden, whatever the case. They and
+	// Names hold for the names of variables and database keys as well.
 	Headers []string
 	// Names are regular expressions; the value of a header whose name matches
 	// one is hidden.
@@ -37,6 +38,8 @@ type Redaction struct {
 // WithLogger sends log records to l; every one carries server_key. Default: no
 // logging. The logger is called by the supervisor of the node: a handler
 // that blocks delays its reconnects and keepalives, but no event and no answer.
+// Drop summaries and the first panic of a predicate come from goroutines of
+// their own, which Close waits for.
 // At level Debug the goroutine that calls Send or Start logs each action too,
 // its headers redacted.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
@@ -128,7 +131,8 @@ func WithMalformedLimit(n int, window time.Duration) Option {
 func WithEventQueue(n int) Option { return func(c *config) { c.eventQueue = n } }
 
 // WithDropSummary sets how often drops are logged, one record for each
-// subscription that had any. Default 10 s; 10 ms to 1 h.
+// subscription that had any; the next waits until the handler has taken this
+// one. Default 10 s; 10 ms to 1 h.
 func WithDropSummary(interval time.Duration) Option {
 	return func(c *config) { c.dropSummary = interval }
 }
