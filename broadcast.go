@@ -25,7 +25,7 @@ type Item struct {
 // same time, and yields the result of each as it is there, with its key. A node
 // that is not ready yields its error at once; one that does not exist yields a
 // *NoNodeError. All share ctx. Leaving the loop early abandons the answers that
-// are still to come, though not the actions: they have been sent.
+// are still to come, and the actions that have not been written yet.
 func (cl *Cluster) Broadcast(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[string, Result] {
 	return func(yield func(string, Result) bool) {
 		type answer struct {
@@ -119,10 +119,10 @@ func gather[T any](ctx context.Context, cl *Cluster, opts []SendOption,
 // participants yields the nodes that Among names, or all.
 func (cl *Cluster) participants(opts []SendOption) iter.Seq2[string, *Client] {
 	cfg := newSendConfig(opts)
-	if cfg.to != "" {
-		cfg.among = append(cfg.among, cfg.to)
+	if cfg.named {
+		cfg.among, cfg.limited = append(cfg.among, cfg.to), true
 	}
-	if len(cfg.among) == 0 {
+	if !cfg.limited {
 		return cl.Nodes()
 	}
 	byKey := cl.members.Load().byKey

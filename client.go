@@ -2,7 +2,6 @@ package ami
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -45,7 +44,9 @@ type Client struct {
 	session atomic.Pointer[session]
 	// Set by Shutdown: no more actions are taken.
 	draining atomic.Bool
-	count    counters
+	// Set by who takes the node out of its cluster.
+	removed atomic.Bool
+	count   counters
 
 	// Reader → supervisor: what is worth a log record. Never waited for.
 	faults chan fault
@@ -161,42 +162,50 @@ func (c *Client) Run(ctx context.Context) error {
 	if c.cluster != nil {
 		return ErrClosed
 	}
-	return c.run(ctx)
-}
-
-func (c *Client) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	c.mu.Lock()
-	if c.phase != fresh {
-		c.mu.Unlock()
-		return ErrClosed
+	ctx, err := c.claim(ctx)
+	if err != nil {
+		return err
 	}
-	c.phase, c.cancel = running, cancel
-	c.mu.Unlock()
-
-	if c.cluster == nil {
-		c.hub.start()
-	}
-	c.supervise(ctx)
-	c.finish(context.Cause(ctx))
+	c.hub.start()
+	c.run(ctx)
 	return nil
 }
 
+// claim takes the one run that a client has. From here on whoever ends the
+// client cancels the context that it returns, and waits for run.
+func (c *Client) claim(ctx context.Context) (context.Context, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != fresh {
+		cancel(nil)
+		return nil, ErrClosed
+	}
+	c.phase, c.cancel = running, cancel
+	return ctx, nil
+}
+
+func (c *Client) run(ctx context.Context) {
+	defer c.cancel(nil)
+	c.supervise(ctx)
+	c.finish()
+}
+
 // finish ends what outlives sessions.
-func (c *Client) finish(cause error) {
+func (c *Client) finish() {
 	c.mu.Lock()
 	c.phase = over
 	grace := c.grace
 	c.mu.Unlock()
 	c.draining.Store(true)
-	if errors.Is(cause, ErrRemoved) {
-		c.pushEnd(cause)
+	removed := c.removed.Load()
+	if removed {
+		c.pushEnd(ErrRemoved)
 	}
 	c.hub.leave(c.feed, grace)
 	if c.cluster == nil {
 		c.hub.stop(grace)
-	} else if errors.Is(cause, ErrRemoved) {
+	} else if removed {
 		c.cluster.forget(c)
 	}
 	c.state.finish()
@@ -271,9 +280,11 @@ func (c *Client) Subscribe(opts ...SubOption) *Subscription { return c.hub.subsc
 // answers to those that are pending, logs off, lets the receivers of
 // subscriptions take what is buffered (for 5 s at most: nobody may be there),
 // and closes, all until ctx ends. It returns the cause of ctx if that cut the
-// answers short; everything has ended in any case. It may be called together with Close and again.
+// answers short; everything has ended in any case. It may be called together
+// with Close and again.
 func (c *Client) Shutdown(ctx context.Context) error {
 	err := c.quiesce(ctx)
+	c.setGrace(newGrace(ctx))
 	c.close()
 	return err
 }
@@ -285,10 +296,13 @@ func (c *Client) quiesce(ctx context.Context) error {
 	if s := c.session.Load(); s != nil && err == nil {
 		c.logoff(ctx, s)
 	}
-	c.mu.Lock()
-	c.grace = newGrace(ctx)
-	c.mu.Unlock()
 	return err
+}
+
+func (c *Client) setGrace(grace <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.grace = grace
 }
 
 // newGrace returns a channel that is closed when receivers have had their time.
@@ -339,8 +353,8 @@ func (c *Client) drain(ctx context.Context) error {
 
 // Close ends the client at once: pending actions fail, subscriptions end. It
 // waits for every goroutine, may be called again, and returns nil. It cuts short
-// the time that a Shutdown under way gives receivers. Do not call it from what it waits for: a predicate of a subscription, a log handler, a
-// dialer.
+// the time that a Shutdown under way gives receivers. Do not call it from what
+// it waits for: a predicate of a subscription, a log handler, a dialer.
 func (c *Client) Close() error {
 	c.feed.hurry() // a Shutdown that is under way waits for no receivers any more
 	c.close()
@@ -350,6 +364,7 @@ func (c *Client) Close() error {
 func (c *Client) close() {
 	cause := ErrClosed
 	if c.cluster != nil {
+		c.removed.Store(true)
 		cause = ErrRemoved
 	}
 	c.end(cause)
@@ -362,7 +377,7 @@ func (c *Client) end(cause error) {
 	case fresh:
 		c.phase = over
 		c.mu.Unlock()
-		c.finish(cause)
+		c.finish()
 		return
 	case running:
 		c.cancel(cause)

@@ -40,6 +40,7 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	phase   phase
+	closing bool            // set by Shutdown: no more nodes
 	ctx     context.Context //nolint:containedctx // of Run, for the nodes that Add brings; nil before
 	cancel  context.CancelCauseFunc
 	running sync.WaitGroup  // the supervisors of the nodes
@@ -116,7 +117,13 @@ func (cl *Cluster) Run(ctx context.Context) error {
 
 // start runs the supervisor of a node. The caller holds mu.
 func (cl *Cluster) start(c *Client) {
-	cl.running.Go(func() { _ = c.run(cl.ctx) }) // ErrClosed if the node was removed first
+	// Claimed here and not on its goroutine: a Remove or Close that comes before
+	// that runs must find somebody to wait for.
+	ctx, err := c.claim(cl.ctx)
+	if err != nil {
+		return // it was removed first
+	}
+	cl.running.Go(func() { c.run(ctx) })
 }
 
 // finish ends what outlives the nodes.
@@ -141,7 +148,7 @@ func (cl *Cluster) Add(n Node) error {
 	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	if cl.phase == over {
+	if cl.phase == over || cl.closing {
 		return ErrClosed
 	}
 	old := cl.members.Load()
@@ -162,13 +169,19 @@ func (cl *Cluster) Add(n Node) error {
 // its pending actions have their answers, or ctx ends, it logs off and closes.
 // Subscriptions get a final gap for the node, those to it alone end, and the
 // other nodes do not notice. Remove waits for all of that. It returns the cause
-// of ctx if that cut answers short, a *NoNodeError if there is no such node.
+// of ctx if that cut answers short, a *NoNodeError if there is no such node, and
+// ErrClosed if the cluster ended first. Before Run there is nobody to deliver the
+// gap to subscriptions to the node alone: they just end.
 func (cl *Cluster) Remove(ctx context.Context, key string) error {
 	c, ok := cl.Node(key)
 	if !ok {
 		return cl.noNode(key, "")
 	}
-	return c.Shutdown(ctx)
+	err := c.Shutdown(ctx)
+	if now, _ := cl.Node(key); err == nil && now == c {
+		return ErrClosed // it ended with the cluster, not by this call
+	}
+	return err
 }
 
 // forget takes a node that has been closed out of the registry.
@@ -176,6 +189,7 @@ func (cl *Cluster) forget(c *Client) {
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	cl.members.Store(cl.members.Load().without(c))
+	cl.states.wake() // Ready may have waited for this one
 }
 
 // Node returns the client of one node, for actions, events, state and
@@ -234,11 +248,10 @@ func (cl *Cluster) Ready(ctx context.Context, least int) error {
 		}
 		e := cl.shortage(least)
 		switch {
+		case over:
+			return &NoNodeError{Want: max(least, 0), Nodes: len(cl.members.Load().list), Err: ErrClosed}
 		case e == nil:
 			return nil
-		case over:
-			e.Err = ErrClosed
-			return e
 		}
 		select {
 		case <-changed:
@@ -294,15 +307,22 @@ func (cl *Cluster) Subscribe(opts ...SubOption) *Subscription { return cl.hub.su
 // everything has ended in any case. It may be called together with Close and
 // again.
 func (cl *Cluster) Shutdown(ctx context.Context) error {
-	list := cl.members.Load().list
+	cl.mu.Lock()
+	cl.closing = true
+	cl.mu.Unlock()
+	list := cl.members.Load().list // all there will be
 	errs := make([]error, len(list))
 	var quiet sync.WaitGroup
 	for i, c := range list {
 		quiet.Go(func() { errs[i] = c.quiesce(ctx) })
 	}
 	quiet.Wait()
+	grace := newGrace(ctx) // from here on: the last node may have taken long
+	for _, c := range list {
+		c.setGrace(grace)
+	}
 	cl.mu.Lock()
-	cl.grace = newGrace(ctx)
+	cl.grace = grace
 	cl.mu.Unlock()
 	cl.close()
 	for _, err := range errs {

@@ -51,6 +51,11 @@
 // the events of two sessions comes one that is a Gap: Asterisk may have sent
 // others meanwhile, so what was derived from events should be read afresh.
 //
+// The buffer of a subscription to many nodes is one for all of them: if the
+// subscriber does not keep up with a node in flood, events of a quiet one are
+// lost as well. Where that matters, make a subscription for each node, or one
+// for the busy ones.
+//
 // # Errors
 //
 // Errors are types to branch on; see Client.Send for the list. The question

@@ -86,7 +86,7 @@ type NoNodeError struct {
 	Action string // "" if no action was to be sent
 	Ready  int    // nodes that take actions
 	Want   int    // nodes that had to
-	Nodes  int    // nodes in the cluster
+	Nodes  int    // nodes in the cluster, or of those that Among names
 	Err    error  // what else is to say; may be nil
 }
 

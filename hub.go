@@ -30,9 +30,10 @@ type hub struct {
 	mu      sync.Mutex
 	feeds   []*feed
 	subs    []*Subscription
-	summary *time.Timer // logs the drops; nil if none is due
-	done    chan struct{}
-	live    bool // between start and stop
+	summary *time.Timer   // logs the drops; nil if none is due
+	done    chan struct{} // closed by stop
+	served  chan struct{} // closed when the dispatcher has returned
+	live    bool          // between start and stop
 	over    bool
 
 	dispatching bool // the dispatcher runs
@@ -41,7 +42,7 @@ type hub struct {
 func newHub(log *slog.Logger, interval time.Duration) *hub {
 	return &hub{
 		log: log, interval: interval, dispatcher: fair.NewDispatcher(),
-		done: make(chan struct{}), hurried: make(chan struct{}),
+		done: make(chan struct{}), served: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
 
@@ -58,7 +59,10 @@ func (h *hub) start() {
 func (h *hub) dispatch() {
 	if h.live && !h.dispatching && len(h.subs) > 0 {
 		h.dispatching = true
-		h.serving.Go(func() { h.dispatcher.Run(h.done) })
+		h.serving.Go(func() {
+			defer close(h.served)
+			h.dispatcher.Run(h.done)
+		})
 	}
 }
 
@@ -88,7 +92,10 @@ func (h *hub) leave(f *feed, grace <-chan struct{}) {
 	if dispatching {
 		delivered := make(chan struct{})
 		f.queue.Finish(func() { close(delivered) })
-		<-delivered
+		select {
+		case <-delivered:
+		case <-h.served: // the hub was stopped meanwhile
+		}
 	}
 	h.mu.Lock()
 	f.over = true

@@ -2,7 +2,6 @@ package ami
 
 import (
 	"context"
-	"errors"
 	"hash/fnv"
 	"slices"
 	"sync"
@@ -86,7 +85,9 @@ func mix(x uint64) uint64 {
 
 // To sends the action to the node with this key and no other: if it is not
 // ready, that is the error. For Cluster.Send.
-func To(key string) SendOption { return func(c *sendConfig) { c.to = key } }
+func To(key string) SendOption {
+	return func(c *sendConfig) { c.to, c.named = key, true }
+}
 
 // ByKey sends actions with the same key to the same node as long as it is ready,
 // and to another one, again the same for all, while it is not. When other nodes
@@ -96,23 +97,23 @@ func ByKey(key string) SendOption {
 	return func(c *sendConfig) { c.byKey, c.hashed = key, true }
 }
 
-// Among lets only these nodes take part. For Cluster.Send, Cluster.Broadcast
+// Among lets only these nodes take part; without keys, none. For Cluster.Send, Cluster.Broadcast
 // and Cluster.List.
 func Among(keys ...string) SendOption {
-	return func(c *sendConfig) { c.among = append(c.among, keys...) }
+	return func(c *sendConfig) { c.among, c.limited = append(c.among, keys...), true }
 }
 
 // Send sends an action to one node and returns its whole answer, as Client.Send
 // does. The node is the one that To names, that of the hash with ByKey, or
 // chosen by the cluster's router, always among the nodes that are ready. It
 // returns a *NoNodeError if there is none, and a *NotReadyError if the node
-// that To names is not ready. A node that leaves between the choice and the
-// sending is passed over: nothing was sent to it.
+// that To names is not ready. If the node that was chosen turns out to be not
+// ready, another one is: nothing was sent to it.
 func (cl *Cluster) Send(ctx context.Context, a action.Action, opts ...SendOption) (*Response, error) {
 	cfg := newSendConfig(opts)
-	if cfg.to != "" {
+	if cfg.named {
 		c, ok := cl.Node(cfg.to)
-		if !ok {
+		if !ok || !cfg.includes(cfg.to) {
 			return nil, cl.noNode(cfg.to, a.Name())
 		}
 		return c.Send(ctx, a, opts...)
@@ -123,7 +124,9 @@ func (cl *Cluster) Send(ctx context.Context, a action.Action, opts ...SendOption
 			return nil, err
 		}
 		r, err := c.Send(ctx, a, opts...)
-		if _, left := errors.AsType[*NotReadyError](err); !left {
+		// The outermost error alone tells: the cause of a context, say, may be
+		// another action's NotReadyError, and this one may have been sent.
+		if _, left := err.(*NotReadyError); !left { //nolint:errorlint // see above
 			return r, err
 		}
 	}
@@ -141,14 +144,17 @@ func (cl *Cluster) route(a action.Action, cfg *sendConfig) (*Client, error) {
 		readyNodes.Put(buf)
 	}()
 	list := cl.members.Load().list
-	ready := (*buf)[:0]
+	ready, nodes := (*buf)[:0], 0
 	for _, c := range list {
-		if c.takesActions() && cfg.includes(c.node.Key) {
+		if !cfg.includes(c.node.Key) {
+			continue
+		}
+		if nodes++; c.takesActions() {
 			ready = append(ready, c)
 		}
 	}
 	*buf = ready
-	e := &NoNodeError{Action: a.Name(), Ready: len(ready), Want: 1, Nodes: len(list)}
+	e := &NoNodeError{Action: a.Name(), Ready: len(ready), Want: 1, Nodes: nodes}
 	if len(ready) == 0 {
 		return nil, e
 	}
@@ -167,5 +173,5 @@ func (cl *Cluster) route(a action.Action, cfg *sendConfig) (*Client, error) {
 
 // includes reports whether a node may take part.
 func (cfg *sendConfig) includes(key string) bool {
-	return len(cfg.among) == 0 || slices.Contains(cfg.among, key)
+	return !cfg.limited || slices.Contains(cfg.among, key)
 }

@@ -27,10 +27,12 @@ type sendConfig struct {
 	strategy *strategy.Strategy
 
 	// For clusters; a node of its own has no choice.
-	to     string
-	byKey  string
-	hashed bool // byKey was given
-	among  []string
+	to      string
+	named   bool // to was given
+	byKey   string
+	hashed  bool // byKey was given
+	among   []string
+	limited bool // among was given
 }
 
 // newSendConfig allocates nothing if there are no options.
@@ -222,7 +224,7 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	if ctx.Err() != nil {
 		return nil, &TimeoutError{Node: c.node.Key, Action: a.Name(), Err: context.Cause(ctx)}
 	}
-	if cfg.to != "" && cfg.to != c.node.Key {
+	if cfg.named && cfg.to != c.node.Key {
 		return nil, &NoNodeError{Key: cfg.to, Action: a.Name(), Nodes: 1}
 	}
 	how := a.Strategy()
@@ -266,6 +268,12 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		if errors.Is(err, correlate.ErrFull) {
 			return nil, &BackpressureError{Node: c.node.Key, Queue: "pending actions", Depth: c.cfg.pendingLimit, Capacity: c.cfg.pendingLimit}
 		}
+		return nil, c.notReady()
+	}
+	if c.draining.Load() {
+		// Shutdown may have looked before the action was in the table, found
+		// nothing to wait for, and said good-bye.
+		c.table.Abandon(p, ErrClosed)
 		return nil, c.notReady()
 	}
 	if cfg.wait {

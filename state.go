@@ -90,6 +90,16 @@ func (b *stateBox) record(c StateChange) {
 	b.changed = make(chan struct{})
 }
 
+// wake has whoever waits for a change look again.
+func (b *stateBox) wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.over {
+		close(b.changed)
+		b.changed = make(chan struct{})
+	}
+}
+
 // finish ends all watchers.
 func (b *stateBox) finish() {
 	b.mu.Lock()
@@ -126,7 +136,7 @@ func (b *stateBox) next(seen uint64) (c StateChange, number uint64, ok bool) {
 // watch yields the changes from number seen on until ctx or the box ends.
 func (b *stateBox) watch(ctx context.Context, seen uint64) iter.Seq[StateChange] {
 	return func(yield func(StateChange) bool) {
-		for {
+		for ctx.Err() == nil {
 			_, changed, over := b.get() // before next: a change in between closes it
 			c, n, ok := b.next(seen)
 			if ok {

@@ -66,7 +66,7 @@ func (c *Client) supervise(ctx context.Context) {
 				retry.Lost(err)
 			}
 		} else {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !c.draining.Load() {
 				c.count.failures.Add(1)
 			}
 			c.state.set(Disconnected, c.epoch, err)
@@ -102,6 +102,10 @@ func (c *Client) attempt(ctx context.Context, retry *supervise.Retry) (s *sessio
 			permit = true
 		}
 		s, err = c.connect(ctx, addrs)
+		if err == nil && c.draining.Load() { // Shutdown began meanwhile and will not log it off
+			s.conn.Close(ErrClosed)
+			s, err = nil, c.failed(ctx, opLogin, ErrClosed)
+		}
 		return err
 	})
 	if permit {

@@ -140,11 +140,19 @@ func (r *Ring) dropOldest(next *event.Event) uint64 {
 	return 1
 }
 
-// setAside keeps a gap. Two of the same node become one.
+// setAside keeps a gap. Two of the same node become one, unless the first is
+// final: what follows is of another node with that key. Of such pairs the last
+// one is kept.
 func (r *Ring) setAside(gap event.Event) {
+	last, same := -1, 0
 	for i := range r.aside {
 		if r.aside[i].Node == gap.Node {
-			r.aside[i] = event.MergeGaps(r.aside[i], gap)
+			last, same = i, same+1
+		}
+	}
+	if same > 0 {
+		if g, _ := r.aside[last].Gap(); same > 1 || !g.Final() {
+			r.aside[last] = event.MergeGaps(r.aside[last], gap)
 			r.gaps--
 			return
 		}
