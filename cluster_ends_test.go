@@ -2,6 +2,7 @@ package ami_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -85,8 +86,9 @@ func TestRemoveMeetsClose(t *testing.T) {
 		go func() { run <- cl.Run(context.Background()) }()
 		go func() { removed <- cl.Remove(context.Background(), "a") }()
 		require.NoError(t, cl.Close())
-		<-run
-		<-removed
+		for _, err := range []error{<-run, <-removed} { // which of them was first is open
+			require.True(t, err == nil || errors.Is(err, ami.ErrClosed), "%v", err)
+		}
 	}
 }
 
