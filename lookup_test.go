@@ -113,7 +113,7 @@ func TestHangingResolverHoldsNoPermit(t *testing.T) {
 		go func() { done <- f.Run(t.Context()) }()
 		start := time.Now()
 		require.NoError(t, f.Ready(t.Context(), 2))
-		require.Zero(t, time.Since(start))
+		require.Less(t, time.Since(start), time.Millisecond)
 		require.NoError(t, f.Close())
 		require.NoError(t, <-done)
 	})
