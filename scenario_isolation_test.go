@@ -233,7 +233,10 @@ func (h hurt) run(t *testing.T) effect {
 		require.NoError(t, <-done)
 		close(resolver.release)
 	})
-	require.NoError(t, f.Ready(t.Context(), s16Nodes))
+	for _, n := range nodes {
+		c, _ := f.Node(n.Key)
+		require.NoError(t, c.Ready(t.Context()))
+	}
 	synctest.Wait()
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -283,7 +286,6 @@ func (h hurt) run(t *testing.T) effect {
 	lost := time.Now()
 	f.list[0].Sessions()[0].Kick()
 	synctest.Wait()
-	require.NoError(t, f.Ready(ctx, s16Nodes))
 	c, _ := f.Node("pbx1")
 	require.NoError(t, c.Ready(ctx))
 	got.back = time.Since(lost)

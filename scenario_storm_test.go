@@ -89,12 +89,6 @@ func newWatchedFleet(t *testing.T, size int, opts ...ami.Option) (*fleet, *attem
 	return f, a
 }
 
-// apart is the pause between what a test does to one node after the other. The
-// race detector crashes now and then when many timers of a bubble fire in the
-// very same instant (golang/go#78156), and no two real nodes do anything in the
-// same nanosecond.
-const apart = time.Microsecond
-
 // kickAll ends every session.
 func (f *fleet) kickAll() {
 	for _, srv := range f.list {
