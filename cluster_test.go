@@ -314,6 +314,7 @@ func TestRemoveTellsTheEnd(t *testing.T) {
 
 		require.NoError(t, f.Add(f.serve(t, "pbx1")))
 		require.NoError(t, f.Ready(t.Context(), 2))
+		synctest.Wait() // FullyBooted comes behind the login
 		require.NoError(t, f.Close())
 		var got []string
 		for e, err := range all.All(t.Context()) {
