@@ -284,7 +284,9 @@ func (c *Client) Subscribe(opts ...SubOption) *Subscription { return c.hub.subsc
 // with Close and again.
 func (c *Client) Shutdown(ctx context.Context) error {
 	err := c.quiesce(ctx)
-	c.setGrace(newGrace(ctx))
+	grace, cancel := context.WithTimeout(ctx, graceMost)
+	defer cancel()
+	c.setGrace(grace.Done())
 	c.close()
 	return err
 }
@@ -303,13 +305,6 @@ func (c *Client) setGrace(grace <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.grace = grace
-}
-
-// newGrace returns a channel that is closed when receivers have had their time.
-func newGrace(ctx context.Context) <-chan struct{} {
-	grace, cancel := context.WithTimeout(ctx, graceMost)
-	context.AfterFunc(grace, cancel)
-	return grace.Done()
 }
 
 // takesActions reports whether an action sent now would be taken.

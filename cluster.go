@@ -317,12 +317,13 @@ func (cl *Cluster) Shutdown(ctx context.Context) error {
 		quiet.Go(func() { errs[i] = c.quiesce(ctx) })
 	}
 	quiet.Wait()
-	grace := newGrace(ctx) // from here on: the last node may have taken long
+	grace, cancel := context.WithTimeout(ctx, graceMost) // from here on: the last node may have taken long
+	defer cancel()
 	for _, c := range list {
-		c.setGrace(grace)
+		c.setGrace(grace.Done())
 	}
 	cl.mu.Lock()
-	cl.grace = grace
+	cl.grace = grace.Done()
 	cl.mu.Unlock()
 	cl.close()
 	for _, err := range errs {
