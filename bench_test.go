@@ -54,7 +54,7 @@ func pingServer(b *testing.B) string {
 	require.NoError(b, err)
 	out, err := cmd.StdoutPipe()
 	require.NoError(b, err)
-	require.NoError(b, cmd.Start())
+	onOneCore(b, cmd.Start)
 	b.Cleanup(func() {
 		require.NoError(b, in.Close())
 		require.NoError(b, cmd.Wait())

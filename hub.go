@@ -31,7 +31,6 @@ type hub struct {
 	feeds   []*feed
 	subs    []*Subscription
 	summary *time.Timer   // logs the drops; nil if none is due
-	done    chan struct{} // closed by stop
 	served  chan struct{} // closed when the dispatcher has returned
 	live    bool          // between start and stop
 	over    bool
@@ -42,7 +41,7 @@ type hub struct {
 func newHub(log *slog.Logger, interval time.Duration) *hub {
 	return &hub{
 		log: log, interval: interval, dispatcher: fair.NewDispatcher(),
-		done: make(chan struct{}), served: make(chan struct{}), hurried: make(chan struct{}),
+		served: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
 
@@ -61,7 +60,7 @@ func (h *hub) dispatch() {
 		h.dispatching = true
 		h.serving.Go(func() {
 			defer close(h.served)
-			h.dispatcher.Run(h.done)
+			h.dispatcher.Run()
 		})
 	}
 }
@@ -118,7 +117,7 @@ func (h *hub) stop(grace <-chan struct{}) {
 	h.mu.Lock()
 	h.live = false
 	h.mu.Unlock()
-	close(h.done)
+	h.dispatcher.Stop()
 	h.serving.Wait() // the dispatcher delivers before any subscription ends
 
 	h.mu.Lock()

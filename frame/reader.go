@@ -11,7 +11,7 @@ import (
 // that fills it. Only a frame larger than that makes it grow further, and the
 // memory is given back once the frame is through.
 const (
-	idleBuffer = 4 << 10
+	idleBuffer = 2 << 10
 	busyBuffer = 16 << 10
 	keepBuffer = 64 << 10 // a larger buffer is not kept between frames
 	keepLines  = 4 << 10  // likewise for the line offsets

@@ -45,9 +45,9 @@ func serial(nodes int) merge {
 
 // parallel is the Dispatcher on a goroutine of its own.
 func parallel(nodes int) merge {
-	d, done := NewDispatcher(), make(chan struct{})
+	d := NewDispatcher()
 	var serving sync.WaitGroup
-	serving.Go(func() { d.Run(done) })
+	serving.Go(d.Run)
 	got := make(chan int, 1<<16)
 	queues := newQueues(d, nodes, func(n int) { got <- n })
 	one := make([]event.Event, 1)
@@ -62,7 +62,7 @@ func parallel(nodes int) merge {
 			}
 		},
 		end: func() {
-			close(done)
+			d.Stop()
 			serving.Wait()
 		},
 	}
@@ -232,9 +232,8 @@ func BenchmarkQuietNode(b *testing.B) {
 			}
 		}
 	}
-	done := make(chan struct{})
 	var serving, sending sync.WaitGroup
-	serving.Go(func() { d.Run(done) })
+	serving.Go(d.Run)
 	sending.Go(func() {
 		for range tick {
 			quiet[rand.IntN(len(quiet))].Push([]event.Event{{Node: "quiet", Seq: served.Load(), Time: time.Now()}})
@@ -244,7 +243,7 @@ func BenchmarkQuietNode(b *testing.B) {
 		<-arrived
 	}
 	over.Store(true)
-	close(done)
+	d.Stop()
 	serving.Wait()
 	close(tick) // the dispatcher was the sender
 	sending.Wait()

@@ -94,7 +94,10 @@ func (q *Queue) take(dst []event.Event) (n int, more bool, finished func()) {
 // A Dispatcher serves the queues that have events, in turn. Its cost per event
 // does not depend on the number of nodes.
 type Dispatcher struct {
-	wake chan struct{} // Push → Run, one slot: the list is no longer empty
+	// Push and Stop → Run, one slot: there is something to do. Run waits for
+	// this alone, which is cheaper than a select.
+	wake    chan struct{}
+	stopped atomic.Bool
 
 	mu          sync.Mutex
 	first, last *Queue // the list of ready queues; nil if there is none
@@ -111,21 +114,31 @@ func (d *Dispatcher) NewQueue(limit, weight int, deliver func([]event.Event)) *Q
 	return &Queue{dispatcher: d, deliver: deliver, weight: weight, ring: NewRing(limit)}
 }
 
-// Run serves until done is closed, and then once more what is queued by then.
-func (d *Dispatcher) Run(done <-chan struct{}) {
+// Run serves until Stop is called, and then once more what is queued by then.
+func (d *Dispatcher) Run() {
 	batch := make([]event.Event, alone)
 	for over := false; !over; {
-		select {
-		case <-d.wake:
-		case <-done:
-			over = true
-		}
+		<-d.wake
+		over = d.stopped.Load() // before the list is served: what came before Stop is
 		for q, turn := d.next(); q != nil; q, turn = d.next() {
 			if turn > len(batch) {
 				batch = make([]event.Event, turn)
 			}
 			d.serve(q, batch[:turn])
 		}
+	}
+}
+
+// Stop ends Run, now or when it is called. It does not wait for it.
+func (d *Dispatcher) Stop() {
+	d.stopped.Store(true)
+	d.signal()
+}
+
+func (d *Dispatcher) signal() {
+	select {
+	case d.wake <- struct{}{}:
+	default: // told already
 	}
 }
 
@@ -172,8 +185,5 @@ func (d *Dispatcher) enlist(q *Queue) {
 	}
 	d.last = q
 	d.mu.Unlock()
-	select {
-	case d.wake <- struct{}{}:
-	default: // told already
-	}
+	d.signal()
 }

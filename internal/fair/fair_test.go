@@ -127,9 +127,8 @@ func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up mi
 			total++
 		}
 	}
-	done := make(chan struct{})
 	var serving sync.WaitGroup
-	serving.Go(func() { d.Run(done) })
+	serving.Go(d.Run)
 	for n := range nodes {
 		q := d.NewQueue(events, 1, deliver)
 		wg.Go(func() {
@@ -142,7 +141,7 @@ func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up mi
 		})
 	}
 	wg.Wait()
-	close(done)
+	d.Stop()
 	serving.Wait()
 	require.Equal(t, nodes*events, total, "what is queued at the end is delivered")
 }
@@ -162,9 +161,8 @@ func TestQuietNodeIsServedWithinOneRound(t *testing.T) { // E4, E5
 		}
 		quiet.Push([]event.Event{numbered("quiet", 1)})
 		require.Equal(t, 1000, noisy.Len())
-		done := make(chan struct{})
-		close(done)
-		d.Run(done)
+		d.Stop()
+		d.Run()
 		require.Len(t, order, 1001)
 		for i, node := range order {
 			if node == "quiet" {
@@ -200,9 +198,8 @@ func TestWeights(t *testing.T) { // E4
 			q.Push([]event.Event{numbered(node, i)})
 		}
 	}
-	done := make(chan struct{})
-	close(done)
-	d.Run(done)
+	d.Stop()
+	d.Run()
 	require.Len(t, order, 10_000)
 	share := map[string]int{}
 	for _, node := range order[:21*Quantum*10] {
@@ -216,9 +213,8 @@ func TestWeights(t *testing.T) { // E4
 func TestFinish(t *testing.T) { // A5, E1
 	for range 200 {
 		d := NewDispatcher()
-		done := make(chan struct{})
 		var serving sync.WaitGroup
-		serving.Go(func() { d.Run(done) })
+		serving.Go(d.Run)
 		delivered := 0
 		q := d.NewQueue(100, 1, func(batch []event.Event) { delivered += len(batch) })
 		pushed := rand.IntN(3)
@@ -228,7 +224,7 @@ func TestFinish(t *testing.T) { // A5, E1
 		finished := make(chan int, 2)
 		q.Finish(func() { finished <- delivered })
 		require.Equal(t, pushed, <-finished)
-		close(done)
+		d.Stop()
 		serving.Wait()
 		require.Empty(t, finished, "once")
 	}
