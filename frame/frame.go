@@ -114,6 +114,10 @@ func (f *Frame) All() iter.Seq2[string, string] {
 	}
 }
 
+// At returns name and value of line i, 0 to Len()-1, as All yields them. It
+// panics if there is no such line.
+func (f *Frame) At(i int) (key, value string) { return f.header(i) }
+
 // Len returns the number of lines, repeated headers counted each.
 func (f *Frame) Len() int { return max(len(f.lines)-1, 0) }
 

@@ -1,0 +1,134 @@
+package event
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apn/ami/frame"
+)
+
+// A decoder goes over the headers of one event; see DecodeEvent. It lives on the
+// stack.
+type decoder struct {
+	frame      *frame.Frame
+	line       int // of the next header
+	key, value string
+	invalid    []FieldError
+}
+
+// decode begins behind the header that names the event.
+func decode(e Event) decoder { return decoder{frame: e.Frame, line: 1} }
+
+// next goes to the next header that has a name.
+func (d *decoder) next() bool {
+	for d.line < d.frame.Len() {
+		d.key, d.value = d.frame.At(d.line)
+		d.line++
+		if d.key != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *decoder) fail(want string) {
+	d.invalid = append(d.invalid, FieldError{Event: d.frame.Name(), Key: d.key, Value: d.value, Want: want})
+}
+
+// number takes a whole number.
+func (d *decoder) number() int {
+	n, err := strconv.Atoi(d.value)
+	if err != nil {
+		d.fail("a whole number")
+		return 0
+	}
+	return n
+}
+
+// float takes a number with a point.
+func (d *decoder) float() float64 {
+	n, err := strconv.ParseFloat(d.value, 64)
+	if err != nil {
+		d.fail("a number")
+		return 0
+	}
+	return n
+}
+
+// yes takes every spelling of yes and no that Asterisk has.
+func (d *decoder) yes() bool {
+	switch d.value {
+	case "Yes", "yes", "1", "on", "True", "true", "Y", "Enabled":
+		return true
+	case "No", "no", "0", "off", "False", "false", "N", "Disabled":
+		return false
+	}
+	d.fail("yes or no")
+	return false
+}
+
+// duration takes a number of units.
+func (d *decoder) duration(unit time.Duration) time.Duration {
+	if n, err := strconv.ParseInt(d.value, 10, 64); err == nil {
+		return time.Duration(n) * unit
+	}
+	n, err := strconv.ParseFloat(d.value, 64)
+	if err != nil {
+		d.fail("a number of " + unit.String())
+		return 0
+	}
+	return time.Duration(n * float64(unit))
+}
+
+// timestamp takes seconds since 1970, with or without a fraction. 0 is no time.
+func (d *decoder) timestamp() time.Time {
+	whole, fraction, _ := strings.Cut(d.value, ".")
+	s, err := strconv.ParseInt(whole, 10, 64)
+	var us int64
+	if err == nil && fraction != "" {
+		us, err = strconv.ParseInt((fraction + "000000")[:6], 10, 64)
+	}
+	switch {
+	case err != nil:
+		d.fail("a time in seconds since 1970")
+		return time.Time{}
+	case s == 0 && us == 0:
+		return time.Time{}
+	}
+	return time.Unix(s, us*1000)
+}
+
+// text undoes C escapes (main/utils.c:ast_escape_c), for the headers that have
+// them.
+func (d *decoder) text() string {
+	if strings.IndexByte(d.value, '\\') < 0 {
+		return d.value
+	}
+	return unescape(d.value)
+}
+
+// variable takes name=value, with C escapes in the value.
+func (d *decoder) variable() Variable {
+	name, value, _ := strings.Cut(d.text(), "=")
+	return Variable{Name: name, Value: value}
+}
+
+func unescape(s string) string {
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '\\' && i+1 < len(s) {
+			if at := strings.IndexByte(`abfnrtv\'"?`, s[i+1]); at >= 0 {
+				c = "\a\b\f\n\r\t\v\\'\"?"[at]
+				i++
+			}
+		}
+		b = append(b, c)
+	}
+	return string(b)
+}
+
+// A Variable is a channel variable that Asterisk shows with events because its
+// name is in channelvars of manager.conf.
+type Variable struct{ Name, Value string }
