@@ -27,6 +27,13 @@ var (
 	// ErrShutdown reports that a session ended because Asterisk announced that
 	// it shuts down or restarts (event Shutdown).
 	ErrShutdown = errors.New("the server announced its shutdown")
+	// ErrPermission reports that the user may not use the action, or that the
+	// module which has it was unloaded: Asterisk answers both with "Permission
+	// denied" (main/manager.c:process_message).
+	ErrPermission = errors.New("permission denied")
+	// ErrUnknownAction reports that the node's Asterisk does not know the action:
+	// it is of another version, or its module was never loaded.
+	ErrUnknownAction = errors.New("unknown action")
 	// ErrReadIdle reports that nothing was received for the read-idle time.
 	ErrReadIdle = errors.New("nothing received within the read-idle time")
 	// ErrKeepalive reports that a Ping was not answered in time.
@@ -59,6 +66,19 @@ type ActionError struct {
 
 func (e *ActionError) Error() string {
 	return fmt.Sprintf("ami: node %s: %s (%s): Asterisk says %q", e.Node, e.Action, e.ActionID, e.Message)
+}
+
+// Is tells an action that the node does not know (ErrUnknownAction) from one that
+// its user may not use (ErrPermission).
+func (e *ActionError) Is(target error) bool {
+	switch target {
+	case ErrPermission:
+		return e.Message == "Permission denied"
+	case ErrUnknownAction:
+		return strings.HasPrefix(e.Message, "Invalid/unknown command:")
+	default:
+		return false
+	}
 }
 
 // A NotReadyError reports that the node is not logged in. Nothing was sent.
