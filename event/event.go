@@ -2,6 +2,8 @@ package event
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"time"
 
 	"github.com/apn/ami/frame"
@@ -41,6 +43,15 @@ func (e Event) Name() string { return e.Frame.Name() }
 // if there is none.
 func (e Event) Get(key string) string { return e.Frame.Get(key) }
 
+// Timestamp returns when Asterisk made the event, to the microsecond, by the
+// clock of its server; false without the header Timestamp, which broadcasts have
+// if manager.conf says timestampevents = yes, and items of lists never.
+func (e Event) Timestamp() (time.Time, bool) {
+	d := decoder{value: e.Get("Timestamp"), frame: e.Frame}
+	t := d.timestamp()
+	return t, d.invalid == nil
+}
+
 // Gap returns the gap that the event tells of, and whether it is one.
 func (e Event) Gap() (Gap, bool) {
 	if e.gap == nil {
@@ -56,6 +67,15 @@ func (e Event) String() string {
 	}
 	return fmt.Sprintf("%s #%d %s", e.Node, e.Seq, e.Name())
 }
+
+// Format makes every verb print what String returns, also of the typed events,
+// which embed an Event: their fields may hold secrets as well.
+func (e Event) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, e.String()) // a fmt.State has nowhere to report to
+}
+
+// LogValue returns what String returns.
+func (e Event) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // A Gap tells in band that the node was away: between the event before it and
 // the one behind it Asterisk may have sent others that nobody received. State

@@ -86,6 +86,27 @@ func TestMergeGaps(t *testing.T) { // E6, E7: no gap is ever lost
 	}
 }
 
+func TestTimestamp(t *testing.T) { // F1
+	for _, tc := range []struct {
+		name, header string
+		want         time.Time
+		ok           bool
+	}{
+		{"microseconds", "Timestamp: 1795419656.589808\r\n", time.Unix(1795419656, 589808000), true},
+		{"fewer digits", "Timestamp: 1795419656.5\r\n", time.Unix(1795419656, 500000000), true},
+		{"none", "", time.Time{}, false},
+		{"no number", "Timestamp: yesterday\r\n", time.Time{}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f, err := frame.Parse("Event: Test\r\n" + tc.header + "\r\n")
+			require.NoError(t, err)
+			got, ok := event.Event{Frame: f}.Timestamp()
+			require.Equal(t, tc.ok, ok)
+			require.True(t, tc.want.Equal(got), "%v", got)
+		})
+	}
+}
+
 func TestPrinting(t *testing.T) { // G2: no header's value
 	e := varSet(t)
 	gap := event.OfGap("pbx1", 9, at, event.Gap{From: 1, To: 2, Down: time.Second, Reason: io.EOF})

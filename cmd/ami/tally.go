@@ -58,13 +58,12 @@ func (t *tally) add(e event.Event, now time.Time) *counts {
 
 // measure notes the latency of an event.
 func (t *tally) measure(e event.Event, now time.Time) {
-	seconds, err := strconv.ParseFloat(e.Get("Timestamp"), 64)
-	if err != nil {
+	made, ok := e.Timestamp()
+	if !ok {
 		return
 	}
-	made := int64(seconds * 1e9)
-	took := time.Duration(now.UnixNano() - made)
-	if flooded := t.flooded.Load(); flooded == 0 || made < flooded {
+	took := now.Sub(made)
+	if flooded := t.flooded.Load(); flooded == 0 || made.UnixNano() < flooded {
 		t.before = append(t.before, took)
 	} else {
 		t.while = append(t.while, took)

@@ -1,0 +1,51 @@
+// Package linked tests what a program that uses the library carries of it.
+package linked
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestOnlyWhatIsUsed: a program that uses three actions and two kinds of event
+// carries neither the code of the other actions nor the decoders of the other
+// events (C7, F1).
+func TestOnlyWhatIsUsed(t *testing.T) {
+	small := build(t, "./testdata/small")
+	out, err := exec.CommandContext(t.Context(), "go", "tool", "nm", small).Output()
+	require.NoError(t, err)
+
+	// What the program names, and the items of its two lists.
+	require.Equal(t, []string{"CoreShowChannel", "Hangup", "Newchannel", "QueueEntry", "QueueMember", "QueueParams"},
+		names(out, `ami/event\.\(\*(\w+)\)\.DecodeEvent`))
+	// What the program names, and what the client sends by itself.
+	require.Equal(t, []string{"Challenge", "CoreShowChannels", "Getvar", "Login", "Logoff", "Ping", "QueueStatus"},
+		names(out, `ami/action\.(\w+)\.AppendFields`))
+
+	info, err := os.Stat(small)
+	require.NoError(t, err)
+	t.Logf("%d KiB", info.Size()>>10)
+}
+
+func build(t *testing.T, pkg string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", file, pkg).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return file
+}
+
+// names returns what pattern captures in out, sorted, once each.
+func names(out []byte, pattern string) []string {
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile(pattern).FindAllSubmatch(out, -1) {
+		found[string(m[1])] = true
+	}
+	return slices.Sorted(maps.Keys(found))
+}
