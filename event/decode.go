@@ -108,9 +108,9 @@ func (d *decoder) text() string {
 	return unescape(d.value)
 }
 
-// variable takes name=value, with C escapes in the value.
-func (d *decoder) variable() Variable {
-	name, value, _ := strings.Cut(d.text(), "=")
+// variable takes name=value.
+func variable(s string) Variable {
+	name, value, _ := strings.Cut(s, "=")
 	return Variable{Name: name, Value: value}
 }
 
@@ -132,3 +132,57 @@ func unescape(s string) string {
 // A Variable is a channel variable that Asterisk shows with events because its
 // name is in channelvars of manager.conf.
 type Variable struct{ Name, Value string }
+
+// An RTCPReport is one block of a report on a stream that was received.
+type RTCPReport struct {
+	SourceSSRC           string
+	FractionLost         int
+	CumulativeLost       int
+	HighestSequence      int
+	SequenceNumberCycles int
+	IAJitter             int
+	LSR                  int
+	DLSR                 float64
+}
+
+// maxReports is what the header of an RTCP packet can count.
+const maxReports = 31
+
+// report takes a header of report block n: Report{n}SourceSSRC and the like.
+func (d *decoder) report(reports *[]RTCPReport) bool {
+	key, ok := strings.CutPrefix(d.key, "Report")
+	if !ok {
+		return false
+	}
+	digits := 0
+	for digits < len(key) && key[digits] >= '0' && key[digits] <= '9' {
+		digits++
+	}
+	n, err := strconv.Atoi(key[:digits])
+	if err != nil || n >= maxReports {
+		return false
+	}
+	for len(*reports) <= n {
+		*reports = append(*reports, RTCPReport{})
+	}
+	r := &(*reports)[n]
+	switch key[digits:] {
+	case "SourceSSRC":
+		r.SourceSSRC = d.value
+	case "FractionLost":
+		r.FractionLost = d.number()
+	case "CumulativeLost":
+		r.CumulativeLost = d.number()
+	case "HighestSequence":
+		r.HighestSequence = d.number()
+	case "SequenceNumberCycles":
+		r.SequenceNumberCycles = d.number()
+	case "IAJitter":
+		r.IAJitter = d.number()
+	case "LSR":
+		r.LSR = d.number()
+	case "DLSR":
+		r.DLSR = d.float()
+	}
+	return true
+}

@@ -61,3 +61,10 @@ type FieldError struct {
 func (e FieldError) Error() string {
 	return fmt.Sprintf("event %s: %s is not %s", e.Event, e.Key, e.Want)
 }
+
+// as returns e as a *T, whatever its name.
+func as[T any, P Typed[T]](e Event) *T {
+	t := new(T)
+	P(t).DecodeEvent(e)
+	return t
+}

@@ -110,11 +110,23 @@ type Param struct {
 	Condition             string   `json:"condition"`
 	OnlyFor               string   `json:"only_for"`
 	AliasOf               string   `json:"alias_of"`
+	DocName               string   `json:"doc_name"`
+	Also                  []string `json:"also"` // overlay: other spellings that were seen
 	Since                 string   `json:"since"`
 	RemovedAfter          string   `json:"removed_after"`
 	MaxLen                int      `json:"maxlen"`
 	DocOnly               bool     `json:"doc_only"`
 	ConditionallyRequired bool     `json:"conditionally_required"`
+}
+
+// Spellings returns the header as the newest version spells it and as others or
+// the documentation do. Which of them comes depends on version and module.
+func (p *Param) Spellings() []string {
+	s := append([]string{p.Name}, p.Also...)
+	if p.DocName != "" && p.DocName != p.Name {
+		s = append(s, p.DocName)
+	}
+	return s
 }
 
 // Load returns the catalogue with the overlay applied.
