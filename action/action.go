@@ -2,7 +2,11 @@ package action
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
+	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
@@ -55,10 +59,99 @@ func (f *fields) required(key, value string) {
 	f.add(key, value)
 }
 
-func (f *fields) flag(key string, on bool) {
+// optionalFlag leaves no out: it is Asterisk's default, and With sends it all
+// the same.
+func (f *fields) optionalFlag(key string, on bool, yes string) {
 	if on {
-		f.add(key, "true") // main/utils.c: ast_true
+		f.add(key, yes)
 	}
+}
+
+func (f *fields) requiredFlag(key string, on bool, yes, no string) {
+	if on {
+		f.add(key, yes)
+	} else {
+		f.add(key, no)
+	}
+}
+
+// oneOf refuses a value that Asterisk does not know, as it compares: without
+// regard to case.
+func (f *fields) oneOf(key, value string, allowed []string) {
+	for _, a := range allowed {
+		if strings.EqualFold(a, value) {
+			f.add(key, value)
+			return
+		}
+	}
+	f.invalid(key, "must be one of "+strings.Join(allowed, ", "))
+}
+
+func (f *fields) requiredOneOf(key, value string, allowed ...string) { f.oneOf(key, value, allowed) }
+
+func (f *fields) optionalOneOf(key, value string, allowed ...string) {
+	if value != "" {
+		f.oneOf(key, value, allowed)
+	}
+}
+
+func (f *fields) requiredNumber(key string, n int) { f.add(key, strconv.Itoa(n)) }
+
+func (f *fields) optionalNumber(key string, n int) {
+	if n != 0 {
+		f.requiredNumber(key, n)
+	}
+}
+
+// requiredDuration sends whole units.
+func (f *fields) requiredDuration(key string, d, unit time.Duration) {
+	if d < 0 || d%unit != 0 {
+		f.invalid(key, "must be a whole number of "+units[unit]+" and not negative")
+	}
+	f.add(key, strconv.FormatInt(int64(d/unit), 10))
+}
+
+var units = map[time.Duration]string{time.Second: "seconds", time.Millisecond: "milliseconds"}
+
+func (f *fields) optionalDuration(key string, d, unit time.Duration) {
+	if d != 0 {
+		f.requiredDuration(key, d, unit)
+	}
+}
+
+// requiredSeconds sends seconds with a fraction.
+func (f *fields) requiredSeconds(key string, d time.Duration) {
+	if d < 0 {
+		f.invalid(key, "must not be negative")
+	}
+	f.add(key, strconv.FormatFloat(d.Seconds(), 'f', -1, 64))
+}
+
+// cause is left out if it is 0.
+func (f *fields) cause(c event.HangupCause) {
+	switch {
+	case c < 0 || c > 127:
+		f.invalid("Cause", "must be 1 to 127, or 0 to leave it to Asterisk")
+	case c > 0:
+		f.requiredNumber("Cause", int(c))
+	}
+}
+
+// variables sends one header for each.
+func (f *fields) variables(list []Variable) {
+	for _, v := range list {
+		if v.Name == "" || strings.ContainsAny(v.Name, "=,") {
+			f.invalid("Variable", "needs a name without = and comma")
+		}
+		f.add("Variable", v.Name+"="+escapeVariable(v.Value))
+	}
+}
+
+func (f *fields) someVariables(list []Variable) {
+	if len(list) == 0 {
+		f.invalid("Variable", "is required")
+	}
+	f.variables(list)
 }
 
 func (f *fields) invalid(param, reason string) {

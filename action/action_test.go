@@ -49,10 +49,10 @@ func TestEncoding(t *testing.T) {
 		{
 			"Redirect",
 			action.Redirect{Channel: "PJSIP/1", Context: "c", Exten: "e", Priority: "1"},
-			[]string{"Action: Redirect", "Channel: PJSIP/1", "Context: c", "Exten: e", "Priority: 1"},
+			[]string{"Action: Redirect", "Channel: PJSIP/1", "Exten: e", "Context: c", "Priority: 1"},
 		},
 		{"Getvar, global", action.Getvar{Variable: "V"}, []string{"Action: Getvar", "Variable: V"}},
-		{"Getvar", action.Getvar{Channel: "PJSIP/1", Variable: "V"}, []string{"Action: Getvar", "Channel: PJSIP/1", "Variable: V"}},
+		{"Getvar", action.Getvar{Channel: "PJSIP/1", Variable: "V"}, []string{"Action: Getvar", "Variable: V", "Channel: PJSIP/1"}},
 		{"Setvar, global and empty", action.Setvar{Variable: "V"}, []string{"Action: Setvar", "Variable: V", "Value: "}},
 		{
 			"Setvar",

@@ -5,3 +5,5 @@
 // be sent twice and from many goroutines. Each knows how Asterisk answers it
 // (its strategy.Strategy), which is what makes Send return at the right moment.
 package action
+
+//go:generate go run ../internal/gen/actions

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
@@ -14,15 +17,15 @@ import (
 type Generic struct {
 	name     string
 	fields   []frame.Field
-	strategy strategy.Strategy
+	strategy *strategy.Strategy // nil: that of Lookup
 	odd      bool
 }
 
 // New returns the action called name with the headers given as name, value,
-// name, value, in that order; a name may occur many times. It completes with
-// its Response or, if that announces one, with the end of its list; use
-// Answered for anything else, with the strategy of the typed action if there is
-// one: the items of Status and IAXpeers are not recognised without.
+// name, value, in that order; a name may occur many times. It completes as the
+// typed action of that name does; an action that Lookup does not know completes
+// with its Response or, if that announces one, with the end of its list. Use
+// Answered for anything else.
 //
 //	action.New("QueueAdd", "Queue", "support", "Interface", "PJSIP/2001")
 //
@@ -46,7 +49,7 @@ func (g Generic) With(key, value string) Generic {
 
 // Answered returns a copy of the action that completes as s says.
 func (g Generic) Answered(s strategy.Strategy) Generic {
-	g.strategy = s
+	g.strategy = &s
 	return g
 }
 
@@ -62,7 +65,43 @@ func (g Generic) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 }
 
 // Strategy implements Action.
-func (g Generic) Strategy() strategy.Strategy { return g.strategy }
+func (g Generic) Strategy() strategy.Strategy {
+	if g.strategy != nil {
+		return *g.strategy
+	}
+	r := find(g.name)
+	if r == nil {
+		return strategy.Strategy{}
+	}
+	switch r.name { // those that depend on parameters
+	case "Originate":
+		ring, _ := strconv.Atoi(g.get("Timeout")) // Asterisk refuses what is no number
+		return Originate{Async: yes(g.get("Async")), Timeout: time.Duration(ring) * time.Millisecond}.Strategy()
+	case "WaitEvent":
+		wait, _ := strconv.Atoi(g.get("Timeout"))
+		return WaitEvent{Timeout: time.Duration(wait) * time.Second}.Strategy()
+	default:
+		return r.decode()
+	}
+}
+
+func (g Generic) get(key string) string {
+	for _, f := range g.fields {
+		if strings.EqualFold(f.Key, key) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// yes is what Asterisk takes for true (main/utils.c:ast_true).
+func yes(s string) bool {
+	switch strings.ToLower(s) {
+	case "yes", "true", "y", "t", "1", "on":
+		return true
+	}
+	return false
+}
 
 // String returns the name and how many headers there are.
 func (g Generic) String() string { return fmt.Sprintf("%s (%d headers)", g.name, len(g.fields)) }

@@ -43,6 +43,9 @@ func (a Login) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 // Strategy implements Action.
 func (Login) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strategy.Single} }
 
+// Decode implements Typed.
+func (Login) Decode(a Answer) Success { return Success{a} }
+
 // Challenge asks for the number that an MD5 login answers
 // (main/manager.c:action_challenge).
 type Challenge struct{}
@@ -57,6 +60,18 @@ func (Challenge) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 
 // Strategy implements Action.
 func (Challenge) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strategy.Single} }
+
+// A ChallengeResult is the answer to Challenge.
+type ChallengeResult struct {
+	Answer
+
+	Challenge string // for ChallengeKey
+}
+
+// Decode implements Typed.
+func (Challenge) Decode(a Answer) ChallengeResult {
+	return ChallengeResult{Answer: a, Challenge: a.Response.Get("Challenge")}
+}
 
 // ChallengeKey returns the Key of a Login that answers challenge: the MD5 sum
 // of challenge and secret in lower-case hexadecimal digits
@@ -78,3 +93,6 @@ func (Logoff) AppendFields(dst []frame.Field) ([]frame.Field, error) { return ds
 
 // Strategy implements Action.
 func (Logoff) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strategy.Single} }
+
+// Decode implements Typed.
+func (Logoff) Decode(a Answer) Success { return Success{a} }

@@ -3,10 +3,10 @@ package action
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
@@ -85,25 +85,15 @@ func (a Originate) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f.optional("Priority", a.Priority)
 	f.optional("Application", a.Application)
 	f.optional("Data", a.Data)
-	switch {
-	case a.Timeout < 0 || a.Timeout%time.Millisecond != 0:
-		f.invalid("Timeout", "must be whole milliseconds and not negative")
-	case a.Timeout > 0:
-		f.add("Timeout", strconv.FormatInt(a.Timeout.Milliseconds(), 10))
-	}
+	f.optionalDuration("Timeout", a.Timeout, time.Millisecond)
 	f.optional("CallerID", a.CallerID)
 	f.optional("Account", a.Account)
 	f.optional("Codecs", a.Codecs)
-	f.flag("EarlyMedia", a.EarlyMedia)
-	f.flag("Async", a.Async)
-	for _, v := range a.Variables {
-		if v.Name == "" || strings.ContainsAny(v.Name, "=,") {
-			f.invalid("Variable", "needs a name without = and comma")
-		}
-		f.add("Variable", v.Name+"="+escapeVariable(v.Value))
-	}
-	f.optional("ChannelId", a.ChannelID)
-	f.optional("OtherChannelId", a.OtherChannelID)
+	f.optionalFlag("EarlyMedia", a.EarlyMedia, "true")
+	f.optionalFlag("Async", a.Async, "true")
+	f.variables(a.Variables)
+	f.optionalUniqueID("ChannelId", a.ChannelID)
+	f.optionalUniqueID("OtherChannelId", a.OtherChannelID)
 	f.optional("PreDialGoSub", a.PreDialGoSub)
 	return f.done()
 }
@@ -120,6 +110,48 @@ func (a Originate) Strategy() strategy.Strategy {
 	}
 	s.Timeout = ring + answerMargin
 	return s
+}
+
+// An OriginateResult is how a call that Originate placed has gone.
+type OriginateResult struct {
+	Answer
+
+	// Reason is why the call ended before it was connected, or Answered. Without
+	// Async it is always Answered: any other outcome is an *ami.ActionError,
+	// "Originate failed", that gives no reason.
+	Reason event.OriginateReason
+	// Channel is the new channel, or what was to be dialled if there was none.
+	// Without Async it is empty, and so is UniqueID.
+	Channel string
+	// UniqueID is that of the new channel, "" if there was none.
+	UniqueID string
+}
+
+// Answered reports whether the call was answered.
+func (r OriginateResult) Answered() bool { return r.Reason == event.OriginateReasonAnswered }
+
+// Decode implements Typed.
+func (a Originate) Decode(answer Answer) OriginateResult {
+	if !a.Async || answer.End == nil {
+		return OriginateResult{Answer: answer, Reason: event.OriginateReasonAnswered}
+	}
+	end := one[event.OriginateResponse](answer)
+	id := end.Uniqueid
+	if id == "<unknown>" {
+		id = ""
+	}
+	return OriginateResult{Answer: answer, Reason: end.Reason, Channel: end.Channel, UniqueID: id}
+}
+
+// uniqueIDMost is the longest unique id that Asterisk takes
+// (include/asterisk/channel.h:AST_MAX_PUBLIC_UNIQUEID).
+const uniqueIDMost = 149
+
+func (f *fields) optionalUniqueID(key, id string) {
+	if len(id) > uniqueIDMost {
+		f.invalid(key, fmt.Sprintf("must have at most %d bytes", uniqueIDMost))
+	}
+	f.optional(key, id)
 }
 
 // escapeVariable protects a value from the splitting at commas that Asterisk

@@ -70,8 +70,7 @@ func params(a catalog.Action) (fields, appends string, err error) {
 		if err != nil {
 			return "", "", err
 		}
-		f.WriteString(comment(paramDoc(p), "\t"))
-		fmt.Fprintf(&f, "\t%s %s\n", fieldName(p.Name), typ)
+		f.WriteString(declare(paramName(p), typ, paramDoc(a.Name, p)))
 		s.WriteString(stmt)
 	}
 	return f.String(), s.String(), nil
@@ -79,7 +78,7 @@ func params(a catalog.Action) (fields, appends string, err error) {
 
 // param returns the Go type of a parameter and the statement that appends it.
 func param(p catalog.Param) (typ, stmt string, err error) {
-	field, key := "a."+fieldName(p.Name), p.Name
+	field, key := "a."+paramName(p), p.Name
 	how := "optional"
 	if p.Required {
 		how = "required"
@@ -126,6 +125,14 @@ func param(p catalog.Param) (typ, stmt string, err error) {
 	default:
 		return "", "", fmt.Errorf("%s has the unknown type %q", key, p.Type)
 	}
+}
+
+// paramName is the name of the field for a parameter.
+func paramName(p catalog.Param) string {
+	if p.Repeatable {
+		return fieldName(p.Name) + "s"
+	}
+	return fieldName(p.Name)
 }
 
 // fieldName is the header's name as Go spells it.

@@ -83,7 +83,7 @@ func nextMajor(major string) string {
 }
 
 // paramDoc says what a field takes, "" if its name says it all.
-func paramDoc(p catalog.Param) string {
+func paramDoc(action string, p catalog.Param) string {
 	var s []string
 	switch {
 	case p.Required && p.Type != "bool" && p.Type != "int" && p.Type != "duration":
@@ -108,7 +108,24 @@ func paramDoc(p catalog.Param) string {
 	if p.Since != "" {
 		s = append(s, "since Asterisk "+p.Since)
 	}
-	return sentence(s)
+	if note := notes[action+"."+p.Name]; note != "" {
+		s = append(s, note)
+	}
+	return strings.Join(s, "; ")
+}
+
+// declare returns the declaration of a field, with its comment behind it if that
+// is short.
+func declare(name, typ, doc string) string {
+	switch {
+	case doc == "":
+		return fmt.Sprintf("\t%s %s\n", name, typ)
+	case len(doc) <= 60:
+		return fmt.Sprintf("\t%s %s // %s\n", name, typ, doc)
+	default:
+		doc = strings.ToUpper(doc[:1]) + doc[1:] + "."
+		return fmt.Sprintf("%s\t%s %s\n", comment(doc, "\t"), name, typ)
+	}
 }
 
 // valueDoc says what a field of a result holds.
@@ -122,15 +139,7 @@ func valueDoc(p catalog.Param) string {
 	if p.Since != "" {
 		s = append(s, "since Asterisk "+p.Since)
 	}
-	return sentence(s)
-}
-
-func sentence(parts []string) string {
-	s := strings.Join(parts, "; ")
-	if s == "" {
-		return ""
-	}
-	return strings.ToUpper(s[:1]) + s[1:] + "."
+	return strings.Join(s, "; ")
 }
 
 // comment wraps text into lines of a comment, "" into none.

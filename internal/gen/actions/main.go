@@ -110,6 +110,9 @@ func writeSource(name string, body []byte) error {
 		b.WriteString(imports(body))
 		b.Write(body)
 	}
+	if old, err := os.ReadFile(name); err == nil && !bytes.HasPrefix(old, []byte(header)) {
+		return fmt.Errorf("%s is written by hand", name)
+	}
 	src, err := format.Source(b.Bytes())
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", name, err, b.Bytes())

@@ -64,9 +64,13 @@ func response(a catalog.Action) (result, decode, extra string, err error) {
 		if err != nil {
 			return "", "", "", err
 		}
-		f.WriteString(comment(valueDoc(p), "\t"))
-		fmt.Fprintf(&f, "\t%s %s\n", fieldName(p.Name), typ)
-		fmt.Fprintf(&d, "r.%s = %s\n", fieldName(p.Name), expr)
+		f.WriteString(declare(fieldName(p.Name), typ, valueDoc(p)))
+		target := "r." + fieldName(p.Name)
+		if expr == "at" { // Event knows how to read it
+			fmt.Fprintf(&d, "%s, _ = event.Event{Frame: a.Response}.Timestamp()\n", target)
+			continue
+		}
+		fmt.Fprintf(&d, "%s = %s\n", target, expr)
 	}
 	extra = fmt.Sprintf("// %s is the answer to %s.\ntype %s struct {\n\tAnswer\n\n%s}\n\n", result, a.Name, result, f.String())
 	return result, fmt.Sprintf("r := %s{Answer: a}\n%sreturn r\n", result, d.String()), extra, nil
@@ -94,7 +98,10 @@ func value(p catalog.Param) (typ, expr string, err error) {
 	case "bool":
 		return "bool", fmt.Sprintf("r.yes(%q)", p.Name), nil
 	case "timestamp":
-		return "time.Time", fmt.Sprintf("r.timestamp(%q)", p.Name), nil
+		if p.Name != "Timestamp" {
+			return "", "", fmt.Errorf("%s is a time and not Timestamp", p.Name)
+		}
+		return "time.Time", "at", nil
 	default:
 		return "", "", fmt.Errorf("%s has the unknown type %q", p.Name, p.Type)
 	}

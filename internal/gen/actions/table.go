@@ -81,7 +81,7 @@ func sortedFold(actions []catalog.Action) []catalog.Action {
 // all is the source of a list of all typed actions, for tests.
 func all(actions []catalog.Action) []byte {
 	var b bytes.Buffer
-	b.WriteString("// all holds the zero value of every typed action.\nvar all = []Action{\n")
+	b.WriteString("// All holds the zero value of every typed action, for the tests.\nvar All = []Action{\n")
 	for _, a := range actions {
 		fmt.Fprintf(&b, "\t%s{},\n", a.Name)
 	}
@@ -154,6 +154,6 @@ var (
 	handResults = map[string]string{
 		"AOCMessage": "Success", "Challenge": "ChallengeResult", "Login": "Success", "Logoff": "Success",
 		"Originate": "OriginateResult", "Setvar": "Success", "UpdateConfig": "Success", "UserEvent": "Success",
-		"WaitEvent": "[]event.Event",
+		"WaitEvent": "Success",
 	}
 )

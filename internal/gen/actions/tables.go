@@ -90,3 +90,26 @@ var broadcasts = map[string][]string{"Status": {"Status"}, "SIPpeerstatus": {"Pe
 
 // responses is how many an action gets (res/res_xmpp.c:manager_jabber_send).
 var responses = map[string]int{"JabberSend": 2}
+
+// notes say what the catalogue does not about a parameter.
+var notes = map[string]string{
+	"Getvar.Channel":                 "empty: a global variable",
+	"QueueStatus.Queue":              "empty: all",
+	"QueueStatus.Member":             "empty: all",
+	"QueueSummary.Queue":             "empty: all",
+	"QueuePause.Queue":               "empty: all",
+	"QueuePenalty.Queue":             "empty: all",
+	"QueueRule.Rule":                 "empty: all",
+	"Status.Channel":                 "empty: all",
+	"Hangup.Cause":                   "1 to 127; 0: Asterisk's choice",
+	"Events.EventMask":               "Asterisk takes an unknown class for off",
+	"ParkedCalls.ParkingLot":         "empty: all",
+	"BridgeList.BridgeType":          "empty: all",
+	"PRIShowSpans.Span":              "0: all",
+	"DAHDIShowChannels.DAHDIChannel": "0: all",
+	"DBGetTree.Family":               "empty: all",
+	"ShowDialPlan.Context":           "empty: all",
+	"Reload.Module":                  "empty: all",
+	"GetConfig.Category":             "empty: all",
+	"PJSIPShowMaintenance.Endpoint":  "empty: all",
+}
