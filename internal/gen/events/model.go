@@ -21,6 +21,7 @@ type event struct {
 	*catalog.Event
 	goName string
 	file   string
+	phrase string // what it tells
 	fields []field
 	blocks []block
 	hidden []string // headers without a field because they hold secrets
@@ -113,6 +114,13 @@ func (m *model) event(e *catalog.Event) (event, error) {
 		if a.Async != nil && a.Async.Event == e.Name {
 			out.tells = append(out.tells, a.Name)
 		}
+	}
+	out.phrase = phrases[e.Name]
+	if out.phrase == "" && len(out.ends) > 0 {
+		out.phrase = "ends the answer to " + and(out.ends)
+	}
+	if out.phrase == "" {
+		return out, fmt.Errorf("words.go does not say what it tells")
 	}
 	return out, nil
 }
