@@ -152,7 +152,7 @@ func TestSecretsHaveNoField(t *testing.T) { // F1, G2
 	}
 }
 
-// FuzzDecode decodes whatever headers as every event.
+// FuzzDecode decodes whatever headers as event number n, and as what they say.
 func FuzzDecode(f *testing.F) { // F1
 	var types []typed
 	for _, tc := range load(f) {
@@ -166,9 +166,6 @@ func FuzzDecode(f *testing.F) { // F1
 			return
 		}
 		e := event.Event{Frame: m}
-		for _, like := range types {
-			decode(like, e)
-		}
 		v, invalid := decode(types[int(n)%len(types)], e)
 		if _, err := json.Marshal(v); err != nil {
 			t.Fatalf("%T: %v", v, err)

@@ -71,7 +71,10 @@ func newModel(c *catalog.Catalog) (*model, error) {
 	slices.SortFunc(m.events, func(a, b event) int {
 		return strings.Compare(strings.ToLower(a.goName), strings.ToLower(b.goName))
 	})
-	return m, m.check()
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func (m *model) event(e *catalog.Event) (event, error) {
