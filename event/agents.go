@@ -4,7 +4,7 @@ package event
 
 import "time"
 
-// AgentLogin is broadcast. It takes class agent to get it.
+// AgentLogin tells that an agent has logged in. It takes read class agent.
 type AgentLogin struct {
 	Event
 
@@ -31,7 +31,7 @@ func (e *AgentLogin) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AgentLogoff is broadcast. It takes class agent to get it.
+// AgentLogoff tells that an agent has logged off. It takes read class agent.
 type AgentLogoff struct {
 	Event
 
@@ -61,7 +61,8 @@ func (e *AgentLogoff) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Agents is an item in the answer to Agents.
+// Agents is one agent of app_agent_pool. It comes in the answer to Agents.
+// CallStarted line ends with bare LF.
 type Agents struct {
 	Event
 
@@ -103,7 +104,7 @@ func (e *Agents) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AgentsComplete ends the list of Agents.
+// AgentsComplete ends the answer to Agents.
 type AgentsComplete struct {
 	Event
 

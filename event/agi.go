@@ -2,7 +2,8 @@
 
 package event
 
-// AGIExecEnd is broadcast. It takes class agi to get it.
+// AGIExecEnd tells that an AGI command has ended, and how. It takes read
+// class agi.
 type AGIExecEnd struct {
 	Event
 
@@ -38,7 +39,8 @@ func (e *AGIExecEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AGIExecStart is broadcast. It takes class agi to get it.
+// AGIExecStart tells that a channel begins to run an AGI command. It takes
+// read class agi.
 type AGIExecStart struct {
 	Event
 
@@ -68,7 +70,8 @@ func (e *AGIExecStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AsyncAGIEnd is broadcast. It takes class agi to get it.
+// AsyncAGIEnd tells that a channel has left asynchronous AGI. It takes read
+// class agi.
 type AsyncAGIEnd struct {
 	Event
 
@@ -88,14 +91,15 @@ func (e *AsyncAGIEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AsyncAGIExec is broadcast. It takes class agi to get it.
+// AsyncAGIExec tells that a command which was given by action AGI is done. It
+// takes read class agi. It is what comes of AGI.
 type AsyncAGIExec struct {
 	Event
 
 	Channel Channel
 
 	CommandId string
-	Result    string
+	Result    string // URI-encoded: see net/url.PathUnescape
 }
 
 // EventName is "AsyncAGIExec".
@@ -118,13 +122,14 @@ func (e *AsyncAGIExec) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AsyncAGIStart is broadcast. It takes class agi to get it.
+// AsyncAGIStart tells that a channel waits for AGI commands. It takes read
+// class agi.
 type AsyncAGIStart struct {
 	Event
 
 	Channel Channel
 
-	Env string
+	Env string // URI-encoded: see net/url.PathUnescape
 }
 
 // EventName is "AsyncAGIStart".

@@ -2,16 +2,21 @@
 
 package event
 
-// AOCD is broadcast. It takes class aoc to get it. Other headers may come:
-// see Get and Frame.
+// AOCD tells what a call costs so far (advice of charge during the call). It
+// takes read class aoc. Nested JSON flattened: parent/child, array parent(n);
+// JSON null becomes an empty value. Other headers may come: see Get and
+// Frame.
 type AOCD struct {
 	Event
 
 	Channel Channel // zero if there is none
 
-	ChargeType               string
+	ChargeType string // NotAvailable, Free, Currency, Units
+	// Normal, Reverse, CreditCard, CallForwardingUnconditional,
+	// CallForwardingBusy, CallForwardingNoReply, CallDeflection, CallTransfer,
+	// NotAvailable
 	ChargeBillingID          string
-	ChargeTotalType          string
+	ChargeTotalType          string // SubTotal, Total
 	ChargeCurrencyName       string
 	ChargeCurrencyCost       int
 	ChargeCurrencyMultiplier string
@@ -45,8 +50,9 @@ func (e *AOCD) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AOCE is broadcast. It takes class aoc to get it. Other headers may come:
-// see Get and Frame.
+// AOCE tells what a call did cost (advice of charge at its end). It takes
+// read class aoc. Nested JSON flattened: parent/child, array parent(n); JSON
+// null becomes an empty value. Other headers may come: see Get and Frame.
 type AOCE struct {
 	Event
 
@@ -55,12 +61,15 @@ type AOCE struct {
 	ChargingAssociationNumber string
 	ChargingAssociationPlan   int
 	ChargingAssociationID     int
-	ChargeType                string
-	ChargeBillingID           string
-	ChargeTotalType           string
-	ChargeCurrencyName        string
-	ChargeCurrencyCost        int
-	ChargeCurrencyMultiplier  string
+	ChargeType                string // NotAvailable, Free, Currency, Units
+	// Normal, Reverse, CreditCard, CallForwardingUnconditional,
+	// CallForwardingBusy, CallForwardingNoReply, CallDeflection, CallTransfer,
+	// NotAvailable
+	ChargeBillingID          string
+	ChargeTotalType          string // SubTotal, Total
+	ChargeCurrencyName       string
+	ChargeCurrencyCost       int
+	ChargeCurrencyMultiplier string
 }
 
 // EventName is "AOC-E".
@@ -97,8 +106,9 @@ func (e *AOCE) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AOCS is broadcast. It takes class aoc to get it. Other headers may come:
-// see Get and Frame.
+// AOCS tells what a call will cost (advice of charge at its start). It takes
+// read class aoc. Nested JSON flattened; root is an array. Other headers may
+// come: see Get and Frame.
 type AOCS struct {
 	Event
 

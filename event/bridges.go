@@ -2,7 +2,7 @@
 
 package event
 
-// BridgeCreate is broadcast. It takes class call to get it.
+// BridgeCreate tells that there is a new bridge. It takes read class call.
 type BridgeCreate struct {
 	Event
 
@@ -22,7 +22,7 @@ func (e *BridgeCreate) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeDestroy is broadcast. It takes class call to get it.
+// BridgeDestroy tells that a bridge is gone. It takes read class call.
 type BridgeDestroy struct {
 	Event
 
@@ -42,7 +42,8 @@ func (e *BridgeDestroy) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeEnter is broadcast. It takes class call to get it.
+// BridgeEnter tells that a channel has entered a bridge. It takes read class
+// call.
 type BridgeEnter struct {
 	Event
 
@@ -70,7 +71,8 @@ func (e *BridgeEnter) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeInfoChannel is an item in the answer to BridgeInfo.
+// BridgeInfoChannel is one channel in the bridge that was asked for. It comes
+// in the answer to BridgeInfo.
 type BridgeInfoChannel struct {
 	Event
 
@@ -90,7 +92,7 @@ func (e *BridgeInfoChannel) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeInfoComplete ends the list of BridgeInfo.
+// BridgeInfoComplete ends the answer to BridgeInfo.
 type BridgeInfoComplete struct {
 	Event
 
@@ -117,7 +119,8 @@ func (e *BridgeInfoComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeLeave is broadcast. It takes class call to get it.
+// BridgeLeave tells that a channel has left a bridge. It takes read class
+// call.
 type BridgeLeave struct {
 	Event
 
@@ -138,7 +141,7 @@ func (e *BridgeLeave) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeListComplete ends the list of BridgeList.
+// BridgeListComplete ends the answer to BridgeList.
 type BridgeListComplete struct {
 	Event
 
@@ -161,7 +164,7 @@ func (e *BridgeListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeListItem is an item in the answer to BridgeList.
+// BridgeListItem is one bridge. It comes in the answer to BridgeList.
 type BridgeListItem struct {
 	Event
 
@@ -181,7 +184,8 @@ func (e *BridgeListItem) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeMerge is broadcast. It takes class call to get it.
+// BridgeMerge tells that the channels of one bridge move to another. It takes
+// read class call.
 type BridgeMerge struct {
 	Event
 
@@ -202,7 +206,7 @@ func (e *BridgeMerge) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeTechnologyListComplete ends the list of BridgeTechnologyList.
+// BridgeTechnologyListComplete ends the answer to BridgeTechnologyList.
 type BridgeTechnologyListComplete struct {
 	Event
 
@@ -225,7 +229,8 @@ func (e *BridgeTechnologyListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeTechnologyListItem is an item in the answer to BridgeTechnologyList.
+// BridgeTechnologyListItem is one way in which Asterisk can bridge channels.
+// It comes in the answer to BridgeTechnologyList.
 type BridgeTechnologyListItem struct {
 	Event
 
@@ -257,7 +262,8 @@ func (e *BridgeTechnologyListItem) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BridgeVideoSourceUpdate is broadcast. It takes class call to get it.
+// BridgeVideoSourceUpdate tells that a bridge shows the video of another
+// channel. It takes read class call.
 type BridgeVideoSourceUpdate struct {
 	Event
 

@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// ChannelHungup is an item in the answer to Hangup and PJSIPHangup.
+// ChannelHungup is one channel that the action hangs up. It comes in the
+// answer to Hangup and PJSIPHangup.
 type ChannelHungup struct {
 	Event
 
@@ -27,7 +28,7 @@ func (e *ChannelHungup) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ChannelsHungupListComplete ends the list of Hangup and PJSIPHangup.
+// ChannelsHungupListComplete ends the answer to Hangup and PJSIPHangup.
 type ChannelsHungupListComplete struct {
 	Event
 
@@ -50,7 +51,7 @@ func (e *ChannelsHungupListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CoreShowChannel is an item in the answer to CoreShowChannels.
+// CoreShowChannel is one channel. It comes in the answer to CoreShowChannels.
 type CoreShowChannel struct {
 	Event
 
@@ -59,7 +60,7 @@ type CoreShowChannel struct {
 	BridgeId        string
 	Application     string
 	ApplicationData string
-	Duration        string
+	Duration        string // HH:MM:SS
 }
 
 // EventName is "CoreShowChannel".
@@ -86,7 +87,8 @@ func (e *CoreShowChannel) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CoreShowChannelMap is an item in the answer to CoreShowChannelMap.
+// CoreShowChannelMap is one pair of channels that are connected by a bridge
+// or by dialling. It comes in the answer to CoreShowChannelMap.
 type CoreShowChannelMap struct {
 	Event
 
@@ -112,7 +114,7 @@ func (e *CoreShowChannelMap) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CoreShowChannelMapComplete ends the list of CoreShowChannelMap.
+// CoreShowChannelMapComplete ends the answer to CoreShowChannelMap.
 type CoreShowChannelMapComplete struct {
 	Event
 
@@ -135,7 +137,7 @@ func (e *CoreShowChannelMapComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CoreShowChannelsComplete ends the list of CoreShowChannels.
+// CoreShowChannelsComplete ends the answer to CoreShowChannels.
 type CoreShowChannelsComplete struct {
 	Event
 
@@ -158,7 +160,8 @@ func (e *CoreShowChannelsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Flash is broadcast. It takes class call to get it.
+// Flash tells that a hook flash was received from a channel. It takes read
+// class call.
 type Flash struct {
 	Event
 
@@ -178,7 +181,7 @@ func (e *Flash) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Hangup is broadcast. It takes class call to get it.
+// Hangup tells that a channel is gone, and why. It takes read class call.
 type Hangup struct {
 	Event
 
@@ -211,7 +214,8 @@ func (e *Hangup) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// HangupRequest is broadcast. It takes class call to get it.
+// HangupRequest tells that a channel was asked to hang up by its own side. It
+// takes read class call.
 type HangupRequest struct {
 	Event
 
@@ -241,7 +245,8 @@ func (e *HangupRequest) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Hold is broadcast. It takes class call to get it.
+// Hold tells that a channel was put on hold by the side it belongs to. It
+// takes read class call.
 type Hold struct {
 	Event
 
@@ -268,7 +273,8 @@ func (e *Hold) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// NewAccountCode is broadcast. It takes class call to get it.
+// NewAccountCode tells that a channel has another account code. It takes read
+// class call.
 type NewAccountCode struct {
 	Event
 
@@ -295,13 +301,14 @@ func (e *NewAccountCode) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// NewCallerid is broadcast. It takes class call to get it.
+// NewCallerid tells that a channel has another caller ID. It takes read class
+// call.
 type NewCallerid struct {
 	Event
 
 	Channel Channel
 
-	CIDCallingPres string
+	CIDCallingPres string // a number and what it means, in parentheses
 }
 
 // EventName is "NewCallerid".
@@ -322,7 +329,7 @@ func (e *NewCallerid) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Newchannel is broadcast. It takes class call to get it.
+// Newchannel tells that there is a new channel. It takes read class call.
 type Newchannel struct {
 	Event
 
@@ -342,7 +349,8 @@ func (e *Newchannel) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// NewConnectedLine is broadcast. It takes class call to get it.
+// NewConnectedLine tells that a channel has another connected line. It takes
+// read class call.
 type NewConnectedLine struct {
 	Event
 
@@ -362,7 +370,8 @@ func (e *NewConnectedLine) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Newstate is broadcast. It takes class call to get it.
+// Newstate tells that the state of a channel has changed. It takes read class
+// call.
 type Newstate struct {
 	Event
 
@@ -382,7 +391,7 @@ func (e *Newstate) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Rename is broadcast. It takes class call to get it.
+// Rename tells that a channel has another name. It takes read class call.
 type Rename struct {
 	Event
 
@@ -411,7 +420,8 @@ func (e *Rename) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SoftHangupRequest is broadcast. It takes class call to get it.
+// SoftHangupRequest tells that Asterisk wants a channel to hang up. It takes
+// read class call.
 type SoftHangupRequest struct {
 	Event
 
@@ -441,7 +451,8 @@ func (e *SoftHangupRequest) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Status is an item in the answer to Status.
+// Status is one channel in detail. It comes in the answer to Status. List
+// item with literal Privilege: Call header.
 type Status struct {
 	Event
 
@@ -463,7 +474,7 @@ type Status struct {
 	Callgroup                  int
 	Pickupgroup                int
 	Seconds                    time.Duration
-	Variables                  []Variable
+	Variables                  []Variable // when: Variables / AllVariables requested
 }
 
 // EventName is "Status".
@@ -516,7 +527,7 @@ func (e *Status) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// StatusComplete ends the list of Status.
+// StatusComplete ends the answer to Status.
 type StatusComplete struct {
 	Event
 
@@ -542,7 +553,7 @@ func (e *StatusComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Unhold is broadcast. It takes class call to get it.
+// Unhold tells that a channel is no longer on hold. It takes read class call.
 type Unhold struct {
 	Event
 
@@ -562,7 +573,8 @@ func (e *Unhold) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Wink is broadcast. It takes class call to get it.
+// Wink tells that a wink was received from a channel. It takes read class
+// call.
 type Wink struct {
 	Event
 

@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// CCAvailable is broadcast. It takes class cc to get it.
+// CCAvailable tells that a caller may ask to be called back (call
+// completion). It takes read class cc.
 type CCAvailable struct {
 	Event
 
@@ -33,7 +34,8 @@ func (e *CCAvailable) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCCallerRecalling is broadcast. It takes class cc to get it.
+// CCCallerRecalling tells that the caller of a call completion is called
+// back. It takes read class cc.
 type CCCallerRecalling struct {
 	Event
 
@@ -59,7 +61,8 @@ func (e *CCCallerRecalling) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCCallerStartMonitoring is broadcast. It takes class cc to get it.
+// CCCallerStartMonitoring tells that Asterisk watches whether the caller of a
+// call completion is free. It takes read class cc.
 type CCCallerStartMonitoring struct {
 	Event
 
@@ -85,7 +88,8 @@ func (e *CCCallerStartMonitoring) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCCallerStopMonitoring is broadcast. It takes class cc to get it.
+// CCCallerStopMonitoring tells that Asterisk no longer watches the caller of
+// a call completion. It takes read class cc.
 type CCCallerStopMonitoring struct {
 	Event
 
@@ -111,7 +115,8 @@ func (e *CCCallerStopMonitoring) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCFailure is broadcast. It takes class cc to get it.
+// CCFailure tells that a call completion has failed, and why. It takes read
+// class cc.
 type CCFailure struct {
 	Event
 
@@ -140,7 +145,8 @@ func (e *CCFailure) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCMonitorFailed is broadcast. It takes class cc to get it.
+// CCMonitorFailed tells that Asterisk cannot watch a callee for a call
+// completion. It takes read class cc.
 type CCMonitorFailed struct {
 	Event
 
@@ -166,7 +172,8 @@ func (e *CCMonitorFailed) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCOfferTimerStart is broadcast. It takes class cc to get it.
+// CCOfferTimerStart tells that a caller has some time to ask for call
+// completion. It takes read class cc.
 type CCOfferTimerStart struct {
 	Event
 
@@ -195,7 +202,8 @@ func (e *CCOfferTimerStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCRecallComplete is broadcast. It takes class cc to get it.
+// CCRecallComplete tells that a call completion has done its work. It takes
+// read class cc.
 type CCRecallComplete struct {
 	Event
 
@@ -221,7 +229,8 @@ func (e *CCRecallComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCRequestAcknowledged is broadcast. It takes class cc to get it.
+// CCRequestAcknowledged tells that the side of the callee takes the request
+// for call completion. It takes read class cc.
 type CCRequestAcknowledged struct {
 	Event
 
@@ -247,7 +256,8 @@ func (e *CCRequestAcknowledged) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CCRequested is broadcast. It takes class cc to get it.
+// CCRequested tells that a caller has asked for call completion. It takes
+// read class cc.
 type CCRequested struct {
 	Event
 

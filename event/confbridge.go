@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// ConfbridgeEnd is broadcast. It takes class call to get it.
+// ConfbridgeEnd tells that a conference of ConfBridge is over. It takes read
+// class call.
 type ConfbridgeEnd struct {
 	Event
 
@@ -31,7 +32,8 @@ func (e *ConfbridgeEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeJoin is broadcast. It takes class call to get it.
+// ConfbridgeJoin tells that a channel has joined a conference. It takes read
+// class call.
 type ConfbridgeJoin struct {
 	Event
 
@@ -65,7 +67,8 @@ func (e *ConfbridgeJoin) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeLeave is broadcast. It takes class call to get it.
+// ConfbridgeLeave tells that a channel has left a conference. It takes read
+// class call.
 type ConfbridgeLeave struct {
 	Event
 
@@ -96,7 +99,8 @@ func (e *ConfbridgeLeave) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeList is an item in the answer to ConfbridgeList.
+// ConfbridgeList is one channel in a conference of ConfBridge. It comes in
+// the answer to ConfbridgeList.
 type ConfbridgeList struct {
 	Event
 
@@ -150,7 +154,7 @@ func (e *ConfbridgeList) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeListComplete ends the list of ConfbridgeList.
+// ConfbridgeListComplete ends the answer to ConfbridgeList.
 type ConfbridgeListComplete struct {
 	Event
 
@@ -173,7 +177,8 @@ func (e *ConfbridgeListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeListRooms is an item in the answer to ConfbridgeListRooms.
+// ConfbridgeListRooms is one conference of ConfBridge. It comes in the answer
+// to ConfbridgeListRooms.
 type ConfbridgeListRooms struct {
 	Event
 
@@ -208,7 +213,7 @@ func (e *ConfbridgeListRooms) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeListRoomsComplete ends the list of ConfbridgeListRooms.
+// ConfbridgeListRoomsComplete ends the answer to ConfbridgeListRooms.
 type ConfbridgeListRoomsComplete struct {
 	Event
 
@@ -231,7 +236,8 @@ func (e *ConfbridgeListRoomsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeMute is broadcast. It takes class call to get it.
+// ConfbridgeMute tells that a channel was muted in a conference. It takes
+// read class call.
 type ConfbridgeMute struct {
 	Event
 
@@ -262,7 +268,8 @@ func (e *ConfbridgeMute) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeRecord is broadcast. It takes class call to get it.
+// ConfbridgeRecord tells that the recording of a conference begins. It takes
+// read class call. Emitted for recording start.
 type ConfbridgeRecord struct {
 	Event
 
@@ -289,7 +296,8 @@ func (e *ConfbridgeRecord) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeStart is broadcast. It takes class call to get it.
+// ConfbridgeStart tells that a conference of ConfBridge begins. It takes read
+// class call.
 type ConfbridgeStart struct {
 	Event
 
@@ -316,7 +324,8 @@ func (e *ConfbridgeStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeStopRecord is broadcast. It takes class call to get it.
+// ConfbridgeStopRecord tells that the recording of a conference has ended. It
+// takes read class call.
 type ConfbridgeStopRecord struct {
 	Event
 
@@ -343,7 +352,8 @@ func (e *ConfbridgeStopRecord) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeTalking is broadcast. It takes class call to get it.
+// ConfbridgeTalking tells that somebody in a conference begins or stops to
+// talk. It takes read class call.
 type ConfbridgeTalking struct {
 	Event
 
@@ -377,7 +387,8 @@ func (e *ConfbridgeTalking) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ConfbridgeUnmute is broadcast. It takes class call to get it.
+// ConfbridgeUnmute tells that a channel may be heard again in a conference.
+// It takes read class call.
 type ConfbridgeUnmute struct {
 	Event
 

@@ -2,7 +2,7 @@
 
 package event
 
-// Alarm is broadcast. It takes class system to get it.
+// Alarm tells that a DAHDI channel has an alarm. It takes read class system.
 type Alarm struct {
 	Event
 
@@ -28,12 +28,13 @@ func (e *Alarm) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AlarmClear is broadcast. It takes class system to get it.
+// AlarmClear tells that a DAHDI channel has its alarm no more. It takes read
+// class system.
 type AlarmClear struct {
 	Event
 
-	DAHDIChannel string
-	Channel      int
+	DAHDIChannel string // when: chan_dahdi
+	Channel      int    // when: analog signalling module
 }
 
 // EventName is "AlarmClear".
@@ -54,7 +55,8 @@ func (e *AlarmClear) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DAHDIChannel is broadcast. It takes class call to get it.
+// DAHDIChannel tells which DAHDI channel a channel uses. It takes read class
+// call.
 type DAHDIChannel struct {
 	Event
 
@@ -87,7 +89,8 @@ func (e *DAHDIChannel) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DAHDIShowChannels is an item in the answer to DAHDIShowChannels.
+// DAHDIShowChannels is one DAHDI channel. It comes in the answer to
+// DAHDIShowChannels.
 type DAHDIShowChannels struct {
 	Event
 
@@ -137,7 +140,7 @@ func (e *DAHDIShowChannels) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DAHDIShowChannelsComplete ends the list of DAHDIShowChannels.
+// DAHDIShowChannelsComplete ends the answer to DAHDIShowChannels.
 type DAHDIShowChannelsComplete struct {
 	Event
 
@@ -163,7 +166,8 @@ func (e *DAHDIShowChannelsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DAHDIShowStatus is an item in the answer to DAHDIShowStatus.
+// DAHDIShowStatus is one DAHDI span. It comes in the answer to
+// DAHDIShowStatus.
 type DAHDIShowStatus struct {
 	Event
 
@@ -173,8 +177,8 @@ type DAHDIShowStatus struct {
 	IRQ         int
 	Bpviol      int
 	CRC         int
-	Framing     string
-	Coding      string
+	Framing     string // D4, ESF, CCS, CAS
+	Coding      string // B8ZS, HDB3, AMI, Unk
 	Options     string
 	LBO         string
 }
@@ -213,7 +217,7 @@ func (e *DAHDIShowStatus) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DAHDIShowStatusComplete ends the list of DAHDIShowStatus.
+// DAHDIShowStatusComplete ends the answer to DAHDIShowStatus.
 type DAHDIShowStatusComplete struct {
 	Event
 
@@ -239,13 +243,14 @@ func (e *DAHDIShowStatusComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DNDState is broadcast. It takes class system to get it.
+// DNDState tells that do-not-disturb was switched on or off at a DAHDI
+// channel. It takes read class system.
 type DNDState struct {
 	Event
 
-	DAHDIChannel string
-	Channel      string
-	Status       string
+	DAHDIChannel string // when: chan_dahdi
+	Channel      string // when: analog signalling module
+	Status       string // enabled, disabled
 }
 
 // EventName is "DNDState".
@@ -268,7 +273,8 @@ func (e *DNDState) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MCID is broadcast. It takes class call to get it.
+// MCID tells that a callee asked the network to note a malicious call. It
+// takes read class call. Needs libpri with MCID.
 type MCID struct {
 	Event
 
@@ -278,28 +284,28 @@ type MCID struct {
 	MCallerIDNum            string
 	MCallerIDton            int
 	MCallerIDNumPlan        int
-	MCallerIDNumPres        string
+	MCallerIDNumPres        string // a number and what it means, in parentheses
 	MCallerIDNameValid      bool
 	MCallerIDName           string
 	MCallerIDNameCharSet    string
-	MCallerIDNamePres       string
+	MCallerIDNamePres       string // a number and what it means, in parentheses
 	MCallerIDSubaddr        string
 	MCallerIDSubaddrType    string
 	MCallerIDSubaddrOdd     bool
-	MCallerIDPres           string
+	MCallerIDPres           string // a number and what it means, in parentheses
 	MConnectedIDNumValid    bool
 	MConnectedIDNum         string
 	MConnectedIDton         int
 	MConnectedIDNumPlan     int
-	MConnectedIDNumPres     string
+	MConnectedIDNumPres     string // a number and what it means, in parentheses
 	MConnectedIDNameValid   bool
 	MConnectedIDName        string
 	MConnectedIDNameCharSet string
-	MConnectedIDNamePres    string
+	MConnectedIDNamePres    string // a number and what it means, in parentheses
 	MConnectedIDSubaddr     string
 	MConnectedIDSubaddrType string
 	MConnectedIDSubaddrOdd  bool
-	MConnectedIDPres        string
+	MConnectedIDPres        string // a number and what it means, in parentheses
 }
 
 // EventName is "MCID".
@@ -370,7 +376,7 @@ func (e *MCID) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PRIShowSpans is an item in the answer to PRIShowSpans.
+// PRIShowSpans is one PRI span. It comes in the answer to PRIShowSpans.
 type PRIShowSpans struct {
 	Event
 
@@ -408,7 +414,7 @@ func (e *PRIShowSpans) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PRIShowSpansComplete ends the list of PRIShowSpans.
+// PRIShowSpansComplete ends the answer to PRIShowSpans.
 type PRIShowSpansComplete struct {
 	Event
 
@@ -434,7 +440,7 @@ func (e *PRIShowSpansComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SpanAlarm is broadcast. It takes class system to get it.
+// SpanAlarm tells that a DAHDI span has an alarm. It takes read class system.
 type SpanAlarm struct {
 	Event
 
@@ -460,7 +466,8 @@ func (e *SpanAlarm) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SpanAlarmClear is broadcast. It takes class system to get it.
+// SpanAlarmClear tells that a DAHDI span has its alarm no more. It takes read
+// class system.
 type SpanAlarmClear struct {
 	Event
 

@@ -2,7 +2,7 @@
 
 package event
 
-// DBGetComplete ends the list of DBGet.
+// DBGetComplete ends the answer to DBGet.
 type DBGetComplete struct {
 	Event
 
@@ -25,7 +25,8 @@ func (e *DBGetComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DBGetResponse is an item in the answer to DBGet.
+// DBGetResponse is the entry of Asterisk's database that was asked for. It
+// comes in the answer to DBGet.
 type DBGetResponse struct {
 	Event
 
@@ -54,7 +55,7 @@ func (e *DBGetResponse) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DBGetTreeComplete ends the list of DBGetTree.
+// DBGetTreeComplete ends the answer to DBGetTree.
 type DBGetTreeComplete struct {
 	Event
 
@@ -77,7 +78,8 @@ func (e *DBGetTreeComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DBGetTreeResponse is an item in the answer to DBGetTree.
+// DBGetTreeResponse is one entry of Asterisk's database. It comes in the
+// answer to DBGetTree.
 type DBGetTreeResponse struct {
 	Event
 

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -46,10 +47,11 @@ func (d *decoder) number() int {
 	return n
 }
 
-// float takes a number with a point.
+// float takes a number with or without a point. "nan" and "inf" are none: JSON
+// does not take them.
 func (d *decoder) float() float64 {
 	n, err := strconv.ParseFloat(d.value, 64)
-	if err != nil {
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 		d.fail("a number")
 		return 0
 	}
@@ -68,35 +70,35 @@ func (d *decoder) yes() bool {
 	return false
 }
 
-// duration takes a number of units.
+// duration takes a whole number of units.
 func (d *decoder) duration(unit time.Duration) time.Duration {
-	if n, err := strconv.ParseInt(d.value, 10, 64); err == nil {
-		return time.Duration(n) * unit
-	}
-	n, err := strconv.ParseFloat(d.value, 64)
-	if err != nil {
+	n, err := strconv.ParseInt(d.value, 10, 64)
+	if limit := int64(math.MaxInt64 / unit); err != nil || n > limit || n < -limit {
 		d.fail("a number of " + unit.String())
 		return 0
 	}
-	return time.Duration(n * float64(unit))
+	return time.Duration(n) * unit
 }
+
+// lastSecond is the last that JSON takes as a time: the end of the year 9999.
+const lastSecond = 253402300799
 
 // timestamp takes seconds since 1970, with or without a fraction. 0 is no time.
 func (d *decoder) timestamp() time.Time {
 	whole, fraction, _ := strings.Cut(d.value, ".")
-	s, err := strconv.ParseInt(whole, 10, 64)
-	var us int64
+	s, err := strconv.ParseUint(whole, 10, 64)
+	var us uint64
 	if err == nil && fraction != "" {
-		us, err = strconv.ParseInt((fraction + "000000")[:6], 10, 64)
+		us, err = strconv.ParseUint((fraction + "000000")[:6], 10, 64)
 	}
 	switch {
-	case err != nil:
+	case err != nil || s > lastSecond:
 		d.fail("a time in seconds since 1970")
 		return time.Time{}
 	case s == 0 && us == 0:
 		return time.Time{}
 	}
-	return time.Unix(s, us*1000)
+	return time.Unix(int64(s), int64(us)*1000)
 }
 
 // text undoes C escapes (main/utils.c:ast_escape_c), for the headers that have

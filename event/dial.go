@@ -2,7 +2,8 @@
 
 package event
 
-// DialBegin is broadcast. It takes class call to get it.
+// DialBegin tells that a channel begins to dial; Channel is the caller, if
+// there is one, DestChannel the one being called. It takes read class call.
 type DialBegin struct {
 	Event
 
@@ -30,7 +31,7 @@ func (e *DialBegin) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DialEnd is broadcast. It takes class call to get it.
+// DialEnd tells that dialling has ended, and how. It takes read class call.
 type DialEnd struct {
 	Event
 
@@ -61,7 +62,8 @@ func (e *DialEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DialState is broadcast. It takes class call to get it.
+// DialState tells how far dialling is: the other side rings, or there is
+// progress. It takes read class call.
 type DialState struct {
 	Event
 
@@ -92,7 +94,8 @@ func (e *DialState) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// LocalBridge is broadcast. It takes class call to get it.
+// LocalBridge tells that the two halves of a Local channel are connected. It
+// takes read class call.
 type LocalBridge struct {
 	Event
 
@@ -126,7 +129,8 @@ func (e *LocalBridge) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// LocalOptimizationBegin is broadcast. It takes class call to get it.
+// LocalOptimizationBegin tells that a Local channel is about to be cut out of
+// a call. It takes read class call.
 type LocalOptimizationBegin struct {
 	Event
 
@@ -158,7 +162,8 @@ func (e *LocalOptimizationBegin) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// LocalOptimizationEnd is broadcast. It takes class call to get it.
+// LocalOptimizationEnd tells that a Local channel was cut out of a call, or
+// not. It takes read class call.
 type LocalOptimizationEnd struct {
 	Event
 
@@ -189,21 +194,24 @@ func (e *LocalOptimizationEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// OriginateResponse is broadcast. It takes class call to get it.
+// OriginateResponse tells how an asynchronous Originate ended. It goes to
+// every session, with the ActionID of the one that asked; compare it. It
+// takes read class call. It is what comes of Originate. Contains a header
+// named Response.
 type OriginateResponse struct {
 	Event
 
 	ActionID     string
-	Response     string
-	Channel      string
-	Context      string
-	Exten        string
-	Application  string
-	Data         string
+	Response     string // Success, Failure
+	Channel      string // the channel, or what was to be dialled if there is none
+	Context      string // when: extension originate
+	Exten        string // when: extension originate
+	Application  string // when: application originate
+	Data         string // when: application originate
 	Reason       OriginateReason
-	Uniqueid     string
-	CallerIDNum  string
-	CallerIDName string
+	Uniqueid     string // <unknown> if it is not known
+	CallerIDNum  string // <unknown> if it is not known
+	CallerIDName string // <unknown> if it is not known
 }
 
 // EventName is "OriginateResponse".

@@ -2,7 +2,8 @@
 
 package event
 
-// HangupHandlerPop is broadcast. It takes class dialplan to get it.
+// HangupHandlerPop tells that a hangup handler was taken off a channel. It
+// takes read class dialplan.
 type HangupHandlerPop struct {
 	Event
 
@@ -29,7 +30,8 @@ func (e *HangupHandlerPop) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// HangupHandlerPush is broadcast. It takes class dialplan to get it.
+// HangupHandlerPush tells that a channel got a hangup handler. It takes read
+// class dialplan.
 type HangupHandlerPush struct {
 	Event
 
@@ -56,7 +58,8 @@ func (e *HangupHandlerPush) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// HangupHandlerRun is broadcast. It takes class dialplan to get it.
+// HangupHandlerRun tells that a hangup handler of a channel runs. It takes
+// read class dialplan.
 type HangupHandlerRun struct {
 	Event
 
@@ -83,19 +86,20 @@ func (e *HangupHandlerRun) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ListDialplan is an item in the answer to ShowDialPlan.
+// ListDialplan is one priority, include, switch or ignored pattern of the
+// dialplan, or a context. It comes in the answer to ShowDialPlan.
 type ListDialplan struct {
 	Event
 
 	Context        string
 	Extension      string
 	ExtensionLabel string
-	Priority       string
+	Priority       string // a number, or hint
 	Application    string
 	AppData        string
 	IncludeContext string
 	IgnorePattern  string
-	Switch         string
+	Switch         string // name/data
 	Registrar      string
 }
 
@@ -133,7 +137,8 @@ func (e *ListDialplan) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Newexten is broadcast. It takes class dialplan to get it.
+// Newexten tells that a channel runs the next application of its dialplan. It
+// takes read class dialplan.
 type Newexten struct {
 	Event
 
@@ -166,7 +171,7 @@ func (e *Newexten) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ShowDialPlanComplete ends the list of ShowDialPlan.
+// ShowDialPlanComplete ends the answer to ShowDialPlan.
 type ShowDialPlanComplete struct {
 	Event
 
@@ -198,15 +203,18 @@ func (e *ShowDialPlanComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// UserEvent is broadcast. It takes class user to get it. Other headers may
-// come: see Get and Frame.
+// UserEvent is what a dialplan or a manager session made up: UserEvent is its
+// name, and the headers are what they like. It takes read class user. It is
+// what comes of UserEvent. Dialplan/ARI form carries snapshots with prefixes
+// ”,2,3..; AMI form echoes all action headers. Other headers may come: see
+// Get and Frame.
 type UserEvent struct {
 	Event
 
 	Channel Channel // zero if there is none
 
 	UserEvent string
-	ActionID  string
+	ActionID  string // when: sent by AMI action with ActionID
 }
 
 // EventName is "UserEvent".
@@ -229,7 +237,9 @@ func (e *UserEvent) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VarSet is broadcast. It takes class dialplan to get it.
+// VarSet tells that a channel variable or a global one was set. It takes read
+// class dialplan. Global variables: snapshot replaced by Channel: none and
+// Uniqueid: none.
 type VarSet struct {
 	Event
 

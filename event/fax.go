@@ -2,12 +2,15 @@
 
 package event
 
-// FAXSession is broadcast.
+// FAXSession is the fax session that was asked for. It is the answer to
+// FAXSession.
 type FAXSession struct {
 	Event
 
-	SessionNumber       int
-	Operation           string
+	SessionNumber int
+	Operation     string // gateway, V.21, send, receive, none
+	// Uninitialized, Initialized, Open, Active, Complete, Reserved, Inactive,
+	// Unknown
 	State               string
 	ErrorCorrectionMode bool
 	DataRate            int
@@ -55,7 +58,7 @@ func (e *FAXSession) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// FAXSessionsComplete ends the list of FAXSessions.
+// FAXSessionsComplete ends the answer to FAXSessions.
 type FAXSessionsComplete struct {
 	Event
 
@@ -81,17 +84,19 @@ func (e *FAXSessionsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// FAXSessionsEntry is an item in the answer to FAXSessions.
+// FAXSessionsEntry is one fax session. It comes in the answer to FAXSessions.
 type FAXSessionsEntry struct {
 	Event
 
 	Channel       string
 	Technology    string
 	SessionNumber int
-	SessionType   string
-	Operation     string
-	State         string
-	Files         string
+	SessionType   string // G.711, T.38
+	Operation     string // gateway, V.21, send, receive, none
+	// Uninitialized, Initialized, Open, Active, Complete, Reserved, Inactive,
+	// Unknown
+	State string
+	Files string
 }
 
 // EventName is "FAXSessionsEntry".
@@ -122,7 +127,8 @@ func (e *FAXSessionsEntry) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// FAXStats is broadcast.
+// FAXStats has the counters of the fax sessions. It is the answer to
+// FAXStats.
 type FAXStats struct {
 	Event
 
@@ -160,13 +166,13 @@ func (e *FAXStats) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// FAXStatus is broadcast. It takes class call to get it.
+// FAXStatus tells how far a fax is. It takes read class call.
 type FAXStatus struct {
 	Event
 
 	Channel Channel
 
-	Operation      string
+	Operation      string // gateway, receive, send
 	Status         string
 	LocalStationID string
 	FileNames      []string
@@ -196,7 +202,7 @@ func (e *FAXStatus) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ReceiveFAX is broadcast. It takes class call to get it.
+// ReceiveFAX tells that a fax was received. It takes read class call.
 type ReceiveFAX struct {
 	Event
 
@@ -238,7 +244,7 @@ func (e *ReceiveFAX) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SendFAX is broadcast. It takes class call to get it.
+// SendFAX tells that a fax was sent. It takes read class call.
 type SendFAX struct {
 	Event
 

@@ -4,32 +4,33 @@ package event
 
 import "time"
 
-// PeerEntry is an item in the answer to IAXpeerlist, IAXpeers and SIPpeers.
+// PeerEntry is one SIP or IAX peer. It comes in the answer to IAXpeerlist,
+// IAXpeers and SIPpeers.
 type PeerEntry struct {
 	Event
 
-	Channeltype    string
+	Channeltype    string // SIP, IAX, IAX2
 	ObjectName     string
-	ObjectUsername string // of IAXpeerlist
-	ChanObjectType string
+	ObjectUsername string // for IAXpeerlist
+	ChanObjectType string // peer
 	IPaddress      string
-	IPport         string // of SIPpeers and IAXpeers
-	Mask           string // of IAXpeerlist
-	Port           string // of IAXpeerlist
+	IPport         string // for SIPpeers and IAXpeers
+	Mask           string // for IAXpeerlist
+	Port           string // for IAXpeerlist
 	Dynamic        bool
-	Trunk          bool   // of IAX
-	Encryption     string // of IAX
-	AutoForcerport bool   // of SIPpeers; up to Asterisk 20
-	Forcerport     bool   // of SIPpeers; up to Asterisk 20
-	AutoComedia    bool   // of SIPpeers; up to Asterisk 20
-	Comedia        bool   // of SIPpeers; up to Asterisk 20
-	VideoSupport   bool   // of SIPpeers; up to Asterisk 20
-	TextSupport    bool   // of SIPpeers; up to Asterisk 20
-	ACL            bool   // of SIPpeers; up to Asterisk 20
+	Trunk          bool   // for IAX
+	Encryption     string // the methods, or no; for IAX
+	AutoForcerport bool   // for SIPpeers; up to Asterisk 20
+	Forcerport     bool   // for SIPpeers; up to Asterisk 20
+	AutoComedia    bool   // for SIPpeers; up to Asterisk 20
+	Comedia        bool   // for SIPpeers; up to Asterisk 20
+	VideoSupport   bool   // for SIPpeers; up to Asterisk 20
+	TextSupport    bool   // for SIPpeers; up to Asterisk 20
+	ACL            bool   // for SIPpeers; up to Asterisk 20
 	Status         string
-	RealtimeDevice bool   // of SIPpeers; up to Asterisk 20
-	Description    string // of SIPpeers and IAXpeers
-	Accountcode    string // of SIPpeers; up to Asterisk 20
+	RealtimeDevice bool   // for SIPpeers; up to Asterisk 20
+	Description    string // for SIPpeers and IAXpeers
+	Accountcode    string // for SIPpeers; up to Asterisk 20
 }
 
 // EventName is "PeerEntry".
@@ -90,7 +91,7 @@ func (e *PeerEntry) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PeerlistComplete ends the list of IAXpeerlist, IAXpeers and SIPpeers.
+// PeerlistComplete ends the answer to IAXpeerlist, IAXpeers and SIPpeers.
 type PeerlistComplete struct {
 	Event
 
@@ -113,7 +114,7 @@ func (e *PeerlistComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// RegistrationsComplete ends the list of IAXregistry and SIPshowregistry.
+// RegistrationsComplete ends the answer to IAXregistry and SIPshowregistry.
 type RegistrationsComplete struct {
 	Event
 
@@ -136,20 +137,21 @@ func (e *RegistrationsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// RegistryEntry is an item in the answer to IAXregistry and SIPshowregistry.
+// RegistryEntry is one registration of this server at another by SIP or IAX.
+// It comes in the answer to IAXregistry and SIPshowregistry.
 type RegistryEntry struct {
 	Event
 
 	Host             string
-	Port             int  // of SIPshowregistry; up to Asterisk 20
-	DNSmanager       bool // of IAXregistry
+	Port             int  // for SIPshowregistry; up to Asterisk 20
+	DNSmanager       bool // for IAXregistry
 	Username         string
-	Domain           string // of SIPshowregistry; up to Asterisk 20
-	DomainPort       int    // of SIPshowregistry; up to Asterisk 20
-	Perceived        string // of IAXregistry
+	Domain           string // for SIPshowregistry; up to Asterisk 20
+	DomainPort       int    // for SIPshowregistry; up to Asterisk 20
+	Perceived        string // for IAXregistry
 	Refresh          int
 	State            string
-	RegistrationTime time.Time // of SIPshowregistry; up to Asterisk 20
+	RegistrationTime time.Time // for SIPshowregistry; up to Asterisk 20
 }
 
 // EventName is "RegistryEntry".

@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// ChannelTalkingStart is broadcast. It takes class call to get it.
+// ChannelTalkingStart tells that somebody begins to talk, if TALK_DETECT is
+// set for the channel. It takes read class call.
 type ChannelTalkingStart struct {
 	Event
 
@@ -24,7 +25,8 @@ func (e *ChannelTalkingStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ChannelTalkingStop is broadcast. It takes class call to get it.
+// ChannelTalkingStop tells that somebody has stopped talking, and for how
+// long they talked. It takes read class call.
 type ChannelTalkingStop struct {
 	Event
 
@@ -51,7 +53,8 @@ func (e *ChannelTalkingStop) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ChanSpyStart is broadcast. It takes class call to get it.
+// ChanSpyStart tells that one channel begins to listen to another. It takes
+// read class call.
 type ChanSpyStart struct {
 	Event
 
@@ -72,7 +75,8 @@ func (e *ChanSpyStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ChanSpyStop is broadcast. It takes class call to get it.
+// ChanSpyStop tells that one channel no longer listens to another. It takes
+// read class call.
 type ChanSpyStop struct {
 	Event
 
@@ -93,14 +97,14 @@ func (e *ChanSpyStop) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DTMFBegin is broadcast. It takes class dtmf to get it.
+// DTMFBegin tells that a DTMF digit begins. It takes read class dtmf.
 type DTMFBegin struct {
 	Event
 
 	Channel Channel
 
 	Digit     string
-	Direction string
+	Direction string // Received, Sent
 }
 
 // EventName is "DTMFBegin".
@@ -123,7 +127,7 @@ func (e *DTMFBegin) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DTMFEnd is broadcast. It takes class dtmf to get it.
+// DTMFEnd tells that a DTMF digit has ended. It takes read class dtmf.
 type DTMFEnd struct {
 	Event
 
@@ -131,7 +135,7 @@ type DTMFEnd struct {
 
 	Digit      string
 	DurationMs time.Duration
-	Direction  string
+	Direction  string // Received, Sent
 }
 
 // EventName is "DTMFEnd".
@@ -156,7 +160,8 @@ func (e *DTMFEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MixMonitorMute is broadcast. It takes class call to get it.
+// MixMonitorMute tells that the recording of a channel was muted, or is no
+// longer. It takes read class call.
 type MixMonitorMute struct {
 	Event
 
@@ -186,7 +191,8 @@ func (e *MixMonitorMute) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MixMonitorStart is broadcast. It takes class call to get it.
+// MixMonitorStart tells that MixMonitor begins to record a channel. It takes
+// read class call.
 type MixMonitorStart struct {
 	Event
 
@@ -206,7 +212,8 @@ func (e *MixMonitorStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MixMonitorStop is broadcast. It takes class call to get it.
+// MixMonitorStop tells that MixMonitor no longer records a channel. It takes
+// read class call.
 type MixMonitorStop struct {
 	Event
 
@@ -226,8 +233,8 @@ func (e *MixMonitorStop) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MonitorStart is broadcast. It takes class call to get it. Asterisk 20 is
-// the last to have it.
+// MonitorStart tells that Monitor begins to record a channel. It takes read
+// class call. Asterisk 20 is the last to have it.
 type MonitorStart struct {
 	Event
 
@@ -247,8 +254,8 @@ func (e *MonitorStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MonitorStop is broadcast. It takes class call to get it. Asterisk 20 is the
-// last to have it.
+// MonitorStop tells that Monitor no longer records a channel. It takes read
+// class call. Asterisk 20 is the last to have it.
 type MonitorStop struct {
 	Event
 
@@ -268,7 +275,8 @@ func (e *MonitorStop) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MusicOnHoldStart is broadcast. It takes class call to get it.
+// MusicOnHoldStart tells that a channel hears music on hold. It takes read
+// class call.
 type MusicOnHoldStart struct {
 	Event
 
@@ -295,7 +303,8 @@ func (e *MusicOnHoldStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MusicOnHoldStop is broadcast. It takes class call to get it.
+// MusicOnHoldStop tells that a channel no longer hears music on hold. It
+// takes read class call.
 type MusicOnHoldStop struct {
 	Event
 
@@ -315,15 +324,16 @@ func (e *MusicOnHoldStop) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// RTCPReceived is broadcast. It takes class reporting to get it. Other
-// headers may come: see Get and Frame.
+// RTCPReceived tells of an RTCP packet that was received. It takes read class
+// reporting. Report{n}* repeats for n in 0..ReportCount-1. Other headers may
+// come: see Get and Frame.
 type RTCPReceived struct {
 	Event
 
 	Channel Channel // zero if there is none
 
-	SSRC        string
-	PT          string
+	SSRC        string // hex
+	PT          string // a number and its name in parentheses
 	From        string
 	RTT         float64
 	ReportCount int
@@ -331,7 +341,7 @@ type RTCPReceived struct {
 	SentRTP     int
 	SentPackets int
 	SentOctets  int
-	Reports     []RTCPReport // the headers Report0… and on
+	Reports     []RTCPReport // headers Report0SourceSSRC and the like
 	To          string
 	MES         float64
 }
@@ -374,22 +384,23 @@ func (e *RTCPReceived) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// RTCPSent is broadcast. It takes class reporting to get it. Other headers
-// may come: see Get and Frame.
+// RTCPSent tells of an RTCP packet that was sent. It takes read class
+// reporting. Report{n}* repeats for n in 0..ReportCount-1. Other headers may
+// come: see Get and Frame.
 type RTCPSent struct {
 	Event
 
 	Channel Channel // zero if there is none
 
-	SSRC        string
-	PT          string
+	SSRC        string // hex
+	PT          string // a number and its name in parentheses
 	To          string
 	ReportCount int
 	SentNTP     time.Time
 	SentRTP     int
 	SentPackets int
 	SentOctets  int
-	Reports     []RTCPReport // the headers Report0… and on
+	Reports     []RTCPReport // headers Report0SourceSSRC and the like
 	From        string
 	RTT         float64
 	MES         float64

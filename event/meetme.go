@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// MeetmeEnd is broadcast. It takes class call to get it.
+// MeetmeEnd tells that a conference of MeetMe is over. It takes read class
+// call.
 type MeetmeEnd struct {
 	Event
 
@@ -27,7 +28,8 @@ func (e *MeetmeEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeJoin is broadcast. It takes class call to get it.
+// MeetmeJoin tells that a channel has joined a conference of MeetMe. It takes
+// read class call.
 type MeetmeJoin struct {
 	Event
 
@@ -57,7 +59,8 @@ func (e *MeetmeJoin) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeLeave is broadcast. It takes class call to get it.
+// MeetmeLeave tells that a channel has left a conference of MeetMe. It takes
+// read class call.
 type MeetmeLeave struct {
 	Event
 
@@ -90,7 +93,8 @@ func (e *MeetmeLeave) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeList is an item in the answer to MeetmeList.
+// MeetmeList is one channel in a conference of MeetMe. It comes in the answer
+// to MeetmeList.
 type MeetmeList struct {
 	Event
 
@@ -102,10 +106,10 @@ type MeetmeList struct {
 	ConnectedLineName string
 	Channel           string
 	Admin             bool
-	Role              string
+	Role              string // Listen only, Talk only, Talk and listen
 	MarkedUser        bool
-	Muted             string
-	Talking           string
+	Muted             string // By admin, By self, No
+	Talking           string // Yes, No, Not monitored
 }
 
 // EventName is "MeetmeList".
@@ -146,7 +150,7 @@ func (e *MeetmeList) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeListComplete ends the list of MeetmeList.
+// MeetmeListComplete ends the answer to MeetmeList.
 type MeetmeListComplete struct {
 	Event
 
@@ -169,7 +173,8 @@ func (e *MeetmeListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeListRooms is an item in the answer to MeetmeListRooms.
+// MeetmeListRooms is one conference of MeetMe. It comes in the answer to
+// MeetmeListRooms.
 type MeetmeListRooms struct {
 	Event
 
@@ -177,7 +182,7 @@ type MeetmeListRooms struct {
 	Parties    int
 	Marked     string
 	Activity   string
-	Creation   string
+	Creation   string // Dynamic, Static
 	Locked     bool
 }
 
@@ -207,7 +212,7 @@ func (e *MeetmeListRooms) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeListRoomsComplete ends the list of MeetmeListRooms.
+// MeetmeListRoomsComplete ends the answer to MeetmeListRooms.
 type MeetmeListRoomsComplete struct {
 	Event
 
@@ -230,7 +235,8 @@ func (e *MeetmeListRoomsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeMute is broadcast. It takes class call to get it.
+// MeetmeMute tells that a channel was muted in a conference of MeetMe, or may
+// be heard again. It takes read class call.
 type MeetmeMute struct {
 	Event
 
@@ -266,7 +272,8 @@ func (e *MeetmeMute) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeTalking is broadcast. It takes class call to get it.
+// MeetmeTalking tells that somebody in a conference of MeetMe begins or stops
+// to talk. It takes read class call.
 type MeetmeTalking struct {
 	Event
 
@@ -302,7 +309,8 @@ func (e *MeetmeTalking) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MeetmeTalkRequest is broadcast. It takes class call to get it.
+// MeetmeTalkRequest tells that a muted user of a conference of MeetMe wants
+// to talk, or no longer does. It takes read class call.
 type MeetmeTalkRequest struct {
 	Event
 

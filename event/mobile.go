@@ -2,11 +2,12 @@
 
 package event
 
-// MobileStatus is broadcast. It takes class system to get it.
+// MobileStatus tells that a phone came or went by Bluetooth. It takes read
+// class system.
 type MobileStatus struct {
 	Event
 
-	Status string
+	Status string // Disconnect, Connect
 	Device string
 }
 

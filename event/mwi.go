@@ -2,7 +2,8 @@
 
 package event
 
-// MessageWaiting is broadcast. It takes class call to get it.
+// MessageWaiting tells how many messages a mailbox has. It takes read class
+// call.
 type MessageWaiting struct {
 	Event
 
@@ -38,7 +39,7 @@ func (e *MessageWaiting) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MWIGet is an item in the answer to MWIGet.
+// MWIGet is one mailbox. It comes in the answer to MWIGet.
 type MWIGet struct {
 	Event
 
@@ -67,7 +68,7 @@ func (e *MWIGet) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MWIGetComplete ends the list of MWIGet.
+// MWIGetComplete ends the answer to MWIGet.
 type MWIGetComplete struct {
 	Event
 

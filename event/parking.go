@@ -4,8 +4,8 @@ package event
 
 import "time"
 
-// ParkedCall is an item in the answer to ParkedCalls. It takes class call to
-// get it.
+// ParkedCall tells that a call is parked. It comes in the answer to
+// ParkedCalls too. It takes read class call. It is what comes of Park.
 type ParkedCall struct {
 	Event
 
@@ -45,7 +45,8 @@ func (e *ParkedCall) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ParkedCallGiveUp is broadcast. It takes class call to get it.
+// ParkedCallGiveUp tells that a parked call has hung up. It takes read class
+// call.
 type ParkedCallGiveUp struct {
 	Event
 
@@ -85,7 +86,7 @@ func (e *ParkedCallGiveUp) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ParkedCallsComplete ends the list of ParkedCalls.
+// ParkedCallsComplete ends the answer to ParkedCalls.
 type ParkedCallsComplete struct {
 	Event
 
@@ -111,7 +112,8 @@ func (e *ParkedCallsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ParkedCallSwap is broadcast. It takes class call to get it.
+// ParkedCallSwap tells that another channel took the place of a parked one.
+// It takes read class call.
 type ParkedCallSwap struct {
 	Event
 
@@ -151,7 +153,8 @@ func (e *ParkedCallSwap) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ParkedCallTimeOut is broadcast. It takes class call to get it.
+// ParkedCallTimeOut tells that a call was parked too long. It takes read
+// class call.
 type ParkedCallTimeOut struct {
 	Event
 
@@ -191,7 +194,7 @@ func (e *ParkedCallTimeOut) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Parkinglot is an item in the answer to Parkinglots.
+// Parkinglot is one parking lot. It comes in the answer to Parkinglots.
 type Parkinglot struct {
 	Event
 
@@ -223,7 +226,7 @@ func (e *Parkinglot) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ParkinglotsComplete ends the list of Parkinglots.
+// ParkinglotsComplete ends the answer to Parkinglots.
 type ParkinglotsComplete struct {
 	Event
 
@@ -246,7 +249,8 @@ func (e *ParkinglotsComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// UnParkedCall is broadcast. It takes class call to get it.
+// UnParkedCall tells that a parked call was fetched. It takes read class
+// call.
 type UnParkedCall struct {
 	Event
 

@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// ContactStatus is broadcast. It takes class system to get it.
+// ContactStatus tells that a contact of PJSIP came, went, or can be reached
+// or not. It takes read class system. It is what comes of PJSIPQualify.
 type ContactStatus struct {
 	Event
 
@@ -39,14 +40,15 @@ func (e *ContactStatus) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PeerStatus is an item in the answer to SIPpeerstatus. It takes class system
-// to get it.
+// PeerStatus tells that a peer came, went, or can be reached or not. It comes
+// in the answer to SIPpeerstatus too. It takes read class system. List-item
+// form (SIPpeerstatus, 18/20) has literal Privilege: System.
 type PeerStatus struct {
 	Event
 
 	ChannelType string
 	Peer        string
-	PeerStatus  string
+	PeerStatus  string // Unknown, Registered, Unregistered, Rejected, Lagged
 	Cause       string
 	Address     string
 	Port        int
@@ -81,14 +83,15 @@ func (e *PeerStatus) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Registry is broadcast. It takes class system to get it.
+// Registry tells that a registration of this server at another has changed.
+// It takes read class system.
 type Registry struct {
 	Event
 
 	ChannelType string
 	Username    string
 	Domain      string
-	Status      string
+	Status      string // Registered, Unregistered, Rejected, Failed
 	Cause       string
 }
 

@@ -2,8 +2,8 @@
 
 package event
 
-// AorDetail is an item in the answer to PJSIPShowEndpoint. Other headers may
-// come: see Get and Frame.
+// AorDetail is one address of record of a PJSIP endpoint. It comes in the
+// answer to PJSIPShowEndpoint. Other headers may come: see Get and Frame.
 type AorDetail struct {
 	Event
 
@@ -83,8 +83,8 @@ func (e *AorDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AorList is an item in the answer to PJSIPShowAors. Other headers may come:
-// see Get and Frame.
+// AorList is one address of record of PJSIP. It comes in the answer to
+// PJSIPShowAors. Other headers may come: see Get and Frame.
 type AorList struct {
 	Event
 
@@ -155,7 +155,7 @@ func (e *AorList) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AorListComplete ends the list of PJSIPShowAors.
+// AorListComplete ends the answer to PJSIPShowAors.
 type AorListComplete struct {
 	Event
 
@@ -178,10 +178,11 @@ func (e *AorListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AuthDetail is an item in the answer to PJSIPShowEndpoint and
+// AuthDetail is one authentication of a PJSIP endpoint or registration. It
+// comes in the answer to PJSIPShowEndpoint and
 // PJSIPShowRegistrationsOutbound. Other headers may come: see Get and Frame.
-// Password, Md5Cred, OauthSecret, PasswordDigest and RefreshToken has no
-// field, so that it is not printed: read it with Get.
+// Password, Md5Cred, OauthSecret, PasswordDigest and RefreshToken have no
+// fields, so that nobody prints them by mistake: read them with Get.
 type AuthDetail struct {
 	Event
 
@@ -231,9 +232,10 @@ func (e *AuthDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AuthList is an item in the answer to PJSIPShowAuths. Other headers may
-// come: see Get and Frame. Md5Cred, Password, OauthSecret, PasswordDigest and
-// RefreshToken has no field, so that it is not printed: read it with Get.
+// AuthList is one authentication object of PJSIP. It comes in the answer to
+// PJSIPShowAuths. Other headers may come: see Get and Frame. Md5Cred,
+// Password, OauthSecret, PasswordDigest and RefreshToken have no fields, so
+// that nobody prints them by mistake: read them with Get.
 type AuthList struct {
 	Event
 
@@ -280,7 +282,7 @@ func (e *AuthList) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AuthListComplete ends the list of PJSIPShowAuths.
+// AuthListComplete ends the answer to PJSIPShowAuths.
 type AuthListComplete struct {
 	Event
 
@@ -303,8 +305,8 @@ func (e *AuthListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ContactList is an item in the answer to PJSIPShowContacts. Other headers
-// may come: see Get and Frame.
+// ContactList is one contact of PJSIP. It comes in the answer to
+// PJSIPShowContacts. Other headers may come: see Get and Frame.
 type ContactList struct {
 	Event
 
@@ -325,7 +327,7 @@ type ContactList struct {
 	ExpirationTime      string
 	OutboundProxy       string
 	Status              ContactState
-	RoundtripUsec       string
+	RoundtripUsec       string // microseconds, or N/A
 	Qualify2xxOnly      string
 }
 
@@ -381,7 +383,7 @@ func (e *ContactList) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ContactListComplete ends the list of PJSIPShowContacts.
+// ContactListComplete ends the answer to PJSIPShowContacts.
 type ContactListComplete struct {
 	Event
 
@@ -404,15 +406,17 @@ func (e *ContactListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ContactStatusDetail is an item in the answer to PJSIPShowEndpoint and
-// PJSIPShowRegistrationInboundContactStatuses.
+// ContactStatusDetail is one contact of PJSIP and whether it can be reached.
+// It comes in the answer to PJSIPShowEndpoint and
+// PJSIPShowRegistrationInboundContactStatuses. RoundtripUsec is N/A unless
+// reachable.
 type ContactStatusDetail struct {
 	Event
 
 	AOR                 string
 	URI                 string
 	Status              ContactState
-	RoundtripUsec       string
+	RoundtripUsec       string // microseconds, or N/A
 	EndpointName        string
 	UserAgent           string
 	RegExpire           string
@@ -473,8 +477,8 @@ func (e *ContactStatusDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// EndpointDetail is an item in the answer to PJSIPShowEndpoint. Other headers
-// may come: see Get and Frame.
+// EndpointDetail is the configuration of a PJSIP endpoint. It comes in the
+// answer to PJSIPShowEndpoint. Other headers may come: see Get and Frame.
 type EndpointDetail struct {
 	Event
 
@@ -620,6 +624,7 @@ type EndpointDetail struct {
 	Tenantid                        string
 	VoicemailExtension              string
 	Webrtc                          string
+	FollowRedirectMethods           string
 }
 
 // EventName is "EndpointDetail".
@@ -915,12 +920,14 @@ func (e *EndpointDetail) DecodeEvent(ev Event) []FieldError {
 			e.VoicemailExtension = d.value
 		case "Webrtc":
 			e.Webrtc = d.value
+		case "FollowRedirectMethods":
+			e.FollowRedirectMethods = d.value
 		}
 	}
 	return d.invalid
 }
 
-// EndpointDetailComplete ends the list of PJSIPShowEndpoint.
+// EndpointDetailComplete ends the answer to PJSIPShowEndpoint.
 type EndpointDetailComplete struct {
 	Event
 
@@ -943,7 +950,8 @@ func (e *EndpointDetailComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// EndpointList is an item in the answer to PJSIPShowEndpoints.
+// EndpointList is one PJSIP endpoint. It comes in the answer to
+// PJSIPShowEndpoints. Contacts header repeats once per AOR.
 type EndpointList struct {
 	Event
 
@@ -990,7 +998,7 @@ func (e *EndpointList) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// EndpointListComplete ends the list of PJSIPShowEndpoints.
+// EndpointListComplete ends the answer to PJSIPShowEndpoints.
 type EndpointListComplete struct {
 	Event
 
@@ -1013,8 +1021,9 @@ func (e *EndpointListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// IdentifyDetail is an item in the answer to PJSIPShowEndpoint. Other headers
-// may come: see Get and Frame.
+// IdentifyDetail is one rule by which PJSIP knows an endpoint by its address.
+// It comes in the answer to PJSIPShowEndpoint. Other headers may come: see
+// Get and Frame.
 type IdentifyDetail struct {
 	Event
 
@@ -1058,13 +1067,14 @@ func (e *IdentifyDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PJSIPMaintenanceStatus is an item in the answer to PJSIPShowMaintenance. It
-// takes class system to get it. New in Asterisk 20.
+// PJSIPMaintenanceStatus tells whether a PJSIP endpoint is in maintenance. It
+// comes in the answer to PJSIPShowMaintenance too. It takes read class
+// system. Since Asterisk 20.20.0, 22.10.0 and 23.4.0.
 type PJSIPMaintenanceStatus struct {
 	Event
 
 	Endpoint string
-	Status   string
+	Status   string // enabled, disabled
 }
 
 // EventName is "PJSIPMaintenanceStatus".
@@ -1085,8 +1095,8 @@ func (e *PJSIPMaintenanceStatus) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PJSIPMaintenanceStatusComplete ends the list of PJSIPShowMaintenance. New
-// in Asterisk 20.
+// PJSIPMaintenanceStatusComplete ends the answer to PJSIPShowMaintenance.
+// Since Asterisk 20.
 type PJSIPMaintenanceStatusComplete struct {
 	Event
 
@@ -1109,9 +1119,10 @@ func (e *PJSIPMaintenanceStatusComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// TransportDetail is an item in the answer to PJSIPShowEndpoint. Other
-// headers may come: see Get and Frame. Password has no field, so that it is
-// not printed: read it with Get.
+// TransportDetail is the transport of a PJSIP endpoint. It comes in the
+// answer to PJSIPShowEndpoint. Other headers may come: see Get and Frame.
+// Password has no field, so that nobody prints it by mistake: read it with
+// Get.
 type TransportDetail struct {
 	Event
 

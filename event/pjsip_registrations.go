@@ -2,7 +2,7 @@
 
 package event
 
-// ContactStatusDetailComplete ends the list of
+// ContactStatusDetailComplete ends the answer to
 // PJSIPShowRegistrationInboundContactStatuses.
 type ContactStatusDetailComplete struct {
 	Event
@@ -26,8 +26,9 @@ func (e *ContactStatusDetailComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// InboundRegistrationDetail is an item in the answer to
-// PJSIPShowRegistrationsInbound. Other headers may come: see Get and Frame.
+// InboundRegistrationDetail is an address of record that phones may register
+// at. It comes in the answer to PJSIPShowRegistrationsInbound. Other headers
+// may come: see Get and Frame.
 type InboundRegistrationDetail struct {
 	Event
 
@@ -101,7 +102,7 @@ func (e *InboundRegistrationDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// InboundRegistrationDetailComplete ends the list of
+// InboundRegistrationDetailComplete ends the answer to
 // PJSIPShowRegistrationsInbound.
 type InboundRegistrationDetailComplete struct {
 	Event
@@ -127,12 +128,13 @@ func (e *InboundRegistrationDetailComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// OutboundRegistrationDetail is an item in the answer to
-// PJSIPShowRegistrationsOutbound. Other headers may come: see Get and Frame.
+// OutboundRegistrationDetail is one registration of this server at another.
+// It comes in the answer to PJSIPShowRegistrationsOutbound. Other headers may
+// come: see Get and Frame.
 type OutboundRegistrationDetail struct {
 	Event
 
-	Status                 string
+	Status                 string // Registered, Unregistered, Rejected
 	NextReg                int
 	ObjectType             string
 	ObjectName             string
@@ -220,7 +222,7 @@ func (e *OutboundRegistrationDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// OutboundRegistrationDetailComplete ends the list of
+// OutboundRegistrationDetailComplete ends the answer to
 // PJSIPShowRegistrationsOutbound.
 type OutboundRegistrationDetailComplete struct {
 	Event

@@ -2,8 +2,8 @@
 
 package event
 
-// InboundSubscriptionDetail is an item in the answer to
-// PJSIPShowSubscriptionsInbound.
+// InboundSubscriptionDetail is one subscription that somebody has here. It
+// comes in the answer to PJSIPShowSubscriptionsInbound.
 type InboundSubscriptionDetail struct {
 	Event
 
@@ -12,10 +12,12 @@ type InboundSubscriptionDetail struct {
 	Callid           string
 	State            string
 	Callerid         string
-	SubscriptionType string
+	SubscriptionType string // mwi, extension_state
 	Extension        string
-	ExtensionStates  string
-	Mailboxes        string
+	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold,
+	// Unknown
+	ExtensionStates string
+	Mailboxes       string
 }
 
 // EventName is "InboundSubscriptionDetail".
@@ -50,7 +52,7 @@ func (e *InboundSubscriptionDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// InboundSubscriptionDetailComplete ends the list of
+// InboundSubscriptionDetailComplete ends the answer to
 // PJSIPShowSubscriptionsInbound.
 type InboundSubscriptionDetailComplete struct {
 	Event
@@ -76,8 +78,8 @@ func (e *InboundSubscriptionDetailComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// OutboundSubscriptionDetail is an item in the answer to
-// PJSIPShowSubscriptionsOutbound.
+// OutboundSubscriptionDetail is one subscription that this server has
+// elsewhere. It comes in the answer to PJSIPShowSubscriptionsOutbound.
 type OutboundSubscriptionDetail struct {
 	Event
 
@@ -86,10 +88,12 @@ type OutboundSubscriptionDetail struct {
 	Callid           string
 	State            string
 	Callerid         string
-	SubscriptionType string
+	SubscriptionType string // mwi, extension_state
 	Extension        string
-	ExtensionStates  string
-	Mailboxes        string
+	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold,
+	// Unknown
+	ExtensionStates string
+	Mailboxes       string
 }
 
 // EventName is "OutboundSubscriptionDetail".
@@ -124,7 +128,7 @@ func (e *OutboundSubscriptionDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// OutboundSubscriptionDetailComplete ends the list of
+// OutboundSubscriptionDetailComplete ends the answer to
 // PJSIPShowSubscriptionsOutbound.
 type OutboundSubscriptionDetailComplete struct {
 	Event
@@ -150,8 +154,10 @@ func (e *OutboundSubscriptionDetailComplete) DecodeEvent(ev Event) []FieldError 
 	return d.invalid
 }
 
-// ResourceListDetail is an item in the answer to PJSIPShowResourceLists.
-// Other headers may come: see Get and Frame.
+// ResourceListDetail is one list of resources that phones can subscribe to.
+// It comes in the answer to PJSIPShowResourceLists. Contains a second header
+// named Event (sorcery option); first Event header is the event name. Other
+// headers may come: see Get and Frame.
 type ResourceListDetail struct {
 	Event
 
@@ -192,7 +198,7 @@ func (e *ResourceListDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ResourceListDetailComplete ends the list of PJSIPShowResourceLists.
+// ResourceListDetailComplete ends the answer to PJSIPShowResourceLists.
 type ResourceListDetailComplete struct {
 	Event
 

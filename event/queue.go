@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// AgentCalled is broadcast. It takes class agent to get it.
+// AgentCalled tells that a queue rings a member for a caller. It takes read
+// class agent.
 type AgentCalled struct {
 	Event
 
@@ -38,7 +39,8 @@ func (e *AgentCalled) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AgentComplete is broadcast. It takes class agent to get it.
+// AgentComplete tells that a member and a caller of a queue have finished,
+// and who ended the call. It takes read class agent.
 type AgentComplete struct {
 	Event
 
@@ -50,7 +52,7 @@ type AgentComplete struct {
 	Interface  string
 	HoldTime   time.Duration
 	TalkTime   time.Duration
-	Reason     string
+	Reason     string // caller, agent, transfer
 }
 
 // EventName is "AgentComplete".
@@ -81,7 +83,8 @@ func (e *AgentComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AgentConnect is broadcast. It takes class agent to get it.
+// AgentConnect tells that a member has answered and is connected to a caller
+// of the queue. It takes read class agent.
 type AgentConnect struct {
 	Event
 
@@ -121,7 +124,8 @@ func (e *AgentConnect) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AgentDump is broadcast. It takes class agent to get it.
+// AgentDump tells that a member hung up on a caller while the announcement
+// was played to the member. It takes read class agent.
 type AgentDump struct {
 	Event
 
@@ -155,7 +159,8 @@ func (e *AgentDump) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// AgentRingNoAnswer is broadcast. It takes class agent to get it.
+// AgentRingNoAnswer tells that a queue rang a member and got no answer. It
+// takes read class agent.
 type AgentRingNoAnswer struct {
 	Event
 
@@ -192,7 +197,8 @@ func (e *AgentRingNoAnswer) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueCallerAbandon is broadcast. It takes class agent to get it.
+// QueueCallerAbandon tells that a caller hung up while waiting in a queue. It
+// takes read class agent.
 type QueueCallerAbandon struct {
 	Event
 
@@ -228,7 +234,8 @@ func (e *QueueCallerAbandon) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueCallerJoin is broadcast. It takes class agent to get it.
+// QueueCallerJoin tells that a caller has joined a queue. It takes read class
+// agent.
 type QueueCallerJoin struct {
 	Event
 
@@ -261,7 +268,8 @@ func (e *QueueCallerJoin) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueCallerLeave is broadcast. It takes class agent to get it.
+// QueueCallerLeave tells that a caller has left a queue, whatever for. It
+// takes read class agent.
 type QueueCallerLeave struct {
 	Event
 
@@ -294,7 +302,8 @@ func (e *QueueCallerLeave) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueEntry is an item in the answer to QueueStatus.
+// QueueEntry is one caller who waits in a queue. It comes in the answer to
+// QueueStatus.
 type QueueEntry struct {
 	Event
 
@@ -344,7 +353,8 @@ func (e *QueueEntry) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueMember is an item in the answer to QueueStatus.
+// QueueMember is one member of a queue. It comes in the answer to
+// QueueStatus.
 type QueueMember struct {
 	Event
 
@@ -352,7 +362,7 @@ type QueueMember struct {
 	Name           string
 	Location       string
 	StateInterface string
-	Membership     string
+	Membership     string // dynamic, static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -409,7 +419,8 @@ func (e *QueueMember) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueMemberAdded is broadcast. It takes class agent to get it.
+// QueueMemberAdded tells that a queue has a new member. It takes read class
+// agent.
 type QueueMemberAdded struct {
 	Event
 
@@ -417,7 +428,7 @@ type QueueMemberAdded struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string
+	Membership     string // dynamic, realtime, static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -477,7 +488,8 @@ func (e *QueueMemberAdded) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueMemberPause is broadcast. It takes class agent to get it.
+// QueueMemberPause tells that a member of a queue was paused, or is no
+// longer. It takes read class agent.
 type QueueMemberPause struct {
 	Event
 
@@ -485,7 +497,7 @@ type QueueMemberPause struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string
+	Membership     string // dynamic, realtime, static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -545,7 +557,8 @@ func (e *QueueMemberPause) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueMemberPenalty is broadcast. It takes class agent to get it.
+// QueueMemberPenalty tells that a member of a queue has another penalty. It
+// takes read class agent.
 type QueueMemberPenalty struct {
 	Event
 
@@ -553,7 +566,7 @@ type QueueMemberPenalty struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string
+	Membership     string // dynamic, realtime, static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -613,7 +626,8 @@ func (e *QueueMemberPenalty) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueMemberRemoved is broadcast. It takes class agent to get it.
+// QueueMemberRemoved tells that a member was taken out of a queue. It takes
+// read class agent.
 type QueueMemberRemoved struct {
 	Event
 
@@ -621,7 +635,7 @@ type QueueMemberRemoved struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string
+	Membership     string // dynamic, realtime, static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -681,7 +695,8 @@ func (e *QueueMemberRemoved) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueMemberRinginuse is broadcast. It takes class agent to get it.
+// QueueMemberRinginuse tells whether a member of a queue may be rung while it
+// is in use. It takes read class agent.
 type QueueMemberRinginuse struct {
 	Event
 
@@ -689,7 +704,7 @@ type QueueMemberRinginuse struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string
+	Membership     string // dynamic, realtime, static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -749,7 +764,8 @@ func (e *QueueMemberRinginuse) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueMemberStatus is broadcast. It takes class agent to get it.
+// QueueMemberStatus tells that the state of a member of a queue has changed.
+// It takes read class agent.
 type QueueMemberStatus struct {
 	Event
 
@@ -757,7 +773,7 @@ type QueueMemberStatus struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string
+	Membership     string // dynamic, realtime, static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -817,7 +833,8 @@ func (e *QueueMemberStatus) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueParams is an item in the answer to QueueStatus.
+// QueueParams is one queue with its settings and counters. It comes in the
+// answer to QueueStatus.
 type QueueParams struct {
 	Event
 
@@ -873,7 +890,7 @@ func (e *QueueParams) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueStatusComplete ends the list of QueueStatus.
+// QueueStatusComplete ends the answer to QueueStatus.
 type QueueStatusComplete struct {
 	Event
 
@@ -896,7 +913,8 @@ func (e *QueueStatusComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueSummary is an item in the answer to QueueSummary.
+// QueueSummary is one queue in figures. It comes in the answer to
+// QueueSummary.
 type QueueSummary struct {
 	Event
 
@@ -937,7 +955,7 @@ func (e *QueueSummary) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// QueueSummaryComplete ends the list of QueueSummary.
+// QueueSummaryComplete ends the answer to QueueSummary.
 type QueueSummaryComplete struct {
 	Event
 

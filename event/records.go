@@ -4,8 +4,8 @@ package event
 
 import "time"
 
-// Cdr is broadcast. It takes class cdr to get it. Other headers may come: see
-// Get and Frame.
+// Cdr is a call detail record. It takes read class cdr. Extra headers from
+// cdr_manager.conf mappings. Other headers may come: see Get and Frame.
 type Cdr struct {
 	Event
 
@@ -18,9 +18,9 @@ type Cdr struct {
 	DestinationChannel string
 	LastApplication    string
 	LastData           string
-	StartTime          string
-	AnswerTime         string
-	EndTime            string
+	StartTime          string // 2006-01-02 15:04:05 in the server's time zone
+	AnswerTime         string // 2006-01-02 15:04:05 in the server's time zone, or empty
+	EndTime            string // 2006-01-02 15:04:05 in the server's time zone
 	Duration           time.Duration
 	BillableSeconds    time.Duration
 	Disposition        CDRDisposition
@@ -79,10 +79,14 @@ func (e *Cdr) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// CEL is broadcast. It takes class call to get it.
+// CEL is one entry of the channel event log. It takes read class call.
 type CEL struct {
 	Event
 
+	// CHAN_START, CHAN_END, ANSWER, HANGUP, BRIDGE_ENTER, BRIDGE_EXIT, APP_START,
+	// APP_END, PARK_START, PARK_END, BLINDTRANSFER, ATTENDEDTRANSFER, PICKUP,
+	// FORWARD, LINKEDID_END, LOCAL_OPTIMIZE_BEGIN, LOCAL_OPTIMIZE, STREAM_BEGIN,
+	// STREAM_END, DTMF, USER_DEFINED
 	Type          string
 	AccountCode   string
 	CallerIDnum   string
@@ -94,14 +98,14 @@ type CEL struct {
 	Context       string
 	Application   string
 	AppData       string
-	EventTime     string
+	EventTime     string // 2006-01-02 15:04:05 in the server's time zone
 	AMAFlags      AMAFlags
 	UniqueID      string
 	LinkedID      string
 	Userfield     string
 	Peer          string
 	PeerAccount   string
-	Extra         string
+	Extra         string // JSON
 	Channel       string
 	UserDefType   string
 	TenantID      string

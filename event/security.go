@@ -2,12 +2,13 @@
 
 package event
 
-// AuthMethodNotAllowed is broadcast. It takes class security to get it.
+// AuthMethodNotAllowed tells that a login was refused for the way it
+// authenticated. It takes read class security.
 type AuthMethodNotAllowed struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -55,14 +56,15 @@ func (e *AuthMethodNotAllowed) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ChallengeResponseFailed is broadcast. It takes class security to get it.
-// Response and ExpectedResponse has no field, so that it is not printed: read
-// it with Get.
+// ChallengeResponseFailed tells that a login was refused because the answer
+// to its challenge was wrong. It takes read class security. Contains a header
+// named Response. Response and ExpectedResponse have no fields, so that
+// nobody prints them by mistake: read them with Get.
 type ChallengeResponseFailed struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -110,12 +112,13 @@ func (e *ChallengeResponseFailed) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ChallengeSent is broadcast. It takes class security to get it.
+// ChallengeSent tells that a login was sent a challenge. It takes read class
+// security.
 type ChallengeSent struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -163,12 +166,13 @@ func (e *ChallengeSent) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// FailedACL is broadcast. It takes class security to get it.
+// FailedACL tells that a login was refused because its address is not
+// permitted. It takes read class security.
 type FailedACL struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -216,12 +220,13 @@ func (e *FailedACL) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// InvalidAccountID is broadcast. It takes class security to get it.
+// InvalidAccountID tells that a login was refused because there is no such
+// account. It takes read class security.
 type InvalidAccountID struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -266,13 +271,14 @@ func (e *InvalidAccountID) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// InvalidPassword is broadcast. It takes class security to get it.
-// ReceivedHash has no field, so that it is not printed: read it with Get.
+// InvalidPassword tells that a login was refused for its password. It takes
+// read class security. ReceivedHash has no field, so that nobody prints it by
+// mistake: read it with Get.
 type InvalidPassword struct {
 	Event
 
 	EventTV           string
-	Severity          string
+	Severity          string // Informational, Error
 	Service           string
 	EventVersion      int
 	AccountID         string
@@ -323,12 +329,13 @@ func (e *InvalidPassword) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// InvalidTransport is broadcast. It takes class security to get it.
+// InvalidTransport tells that a request came over a transport which the
+// account may not use. It takes read class security.
 type InvalidTransport struct {
 	Event
 
 	EventTV            string
-	Severity           string
+	Severity           string // Informational, Error
 	Service            string
 	EventVersion       int
 	AccountID          string
@@ -376,12 +383,13 @@ func (e *InvalidTransport) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// LoadAverageLimit is broadcast. It takes class security to get it.
+// LoadAverageLimit tells that a request was refused because the load of the
+// server is too high. It takes read class security.
 type LoadAverageLimit struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -426,12 +434,13 @@ func (e *LoadAverageLimit) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// MemoryLimit is broadcast. It takes class security to get it.
+// MemoryLimit tells that a request was refused because memory is short. It
+// takes read class security.
 type MemoryLimit struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -476,12 +485,13 @@ func (e *MemoryLimit) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// RequestBadFormat is broadcast. It takes class security to get it.
+// RequestBadFormat tells that a request was not understood. It takes read
+// class security.
 type RequestBadFormat struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -532,12 +542,13 @@ func (e *RequestBadFormat) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// RequestNotAllowed is broadcast. It takes class security to get it.
+// RequestNotAllowed tells that an account may not make the request that it
+// made. It takes read class security.
 type RequestNotAllowed struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -588,12 +599,13 @@ func (e *RequestNotAllowed) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// RequestNotSupported is broadcast. It takes class security to get it.
+// RequestNotSupported tells that a request was refused because it is not
+// supported. It takes read class security.
 type RequestNotSupported struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -641,12 +653,13 @@ func (e *RequestNotSupported) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SessionLimit is broadcast. It takes class security to get it.
+// SessionLimit tells that a login was refused because there are too many
+// sessions. It takes read class security.
 type SessionLimit struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -691,12 +704,13 @@ func (e *SessionLimit) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SuccessfulAuth is broadcast. It takes class security to get it.
+// SuccessfulAuth tells that somebody has logged in. It takes read class
+// security.
 type SuccessfulAuth struct {
 	Event
 
 	EventTV       string
-	Severity      string
+	Severity      string // Informational, Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -744,12 +758,13 @@ func (e *SuccessfulAuth) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// UnexpectedAddress is broadcast. It takes class security to get it.
+// UnexpectedAddress tells that a request came from an address that the
+// account does not have. It takes read class security.
 type UnexpectedAddress struct {
 	Event
 
 	EventTV         string
-	Severity        string
+	Severity        string // Informational, Error
 	Service         string
 	EventVersion    int
 	AccountID       string

@@ -2,14 +2,14 @@
 
 package event
 
-// SessionTimeout is broadcast. It takes class call to get it. Asterisk 20 is
-// the last to have it.
+// SessionTimeout tells that a SIP session was ended because nothing came from
+// it. It takes read class call. Asterisk 20 is the last to have it.
 type SessionTimeout struct {
 	Event
 
 	Channel Channel
 
-	Source string
+	Source string // RTPTimeout, SIPSessionTimer
 }
 
 // EventName is "SessionTimeout".
@@ -30,7 +30,7 @@ func (e *SessionTimeout) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SIPpeerstatusComplete ends the list of SIPpeerstatus. Asterisk 20 is the
+// SIPpeerstatusComplete ends the answer to SIPpeerstatus. Asterisk 20 is the
 // last to have it.
 type SIPpeerstatusComplete struct {
 	Event
@@ -54,8 +54,9 @@ func (e *SIPpeerstatusComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// SIPQualifyPeerDone is broadcast. It takes class call to get it. Asterisk 20
-// is the last to have it.
+// SIPQualifyPeerDone tells that the peer was asked whether it is there. It
+// takes read class call. Asterisk 20 is the last to have it. It is what comes
+// of SIPqualifypeer.
 type SIPQualifyPeerDone struct {
 	Event
 

@@ -2,8 +2,8 @@
 
 package event
 
-// DeviceEntry is an item in the answer to SKINNYdevices. Asterisk 20 is the
-// last to have it.
+// DeviceEntry is one SCCP phone. It comes in the answer to SKINNYdevices.
+// Asterisk 20 is the last to have it. No blank line terminator.
 type DeviceEntry struct {
 	Event
 
@@ -13,7 +13,7 @@ type DeviceEntry struct {
 	DeviceId          string
 	IPaddress         string
 	Type              string
-	Devicestatus      string
+	Devicestatus      string // registered, unregistered
 	NumberOfLines     int
 }
 
@@ -47,8 +47,8 @@ func (e *DeviceEntry) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DevicelistComplete ends the list of SKINNYdevices. Asterisk 20 is the last
-// to have it.
+// DevicelistComplete ends the answer to SKINNYdevices. Asterisk 20 is the
+// last to have it.
 type DevicelistComplete struct {
 	Event
 
@@ -71,8 +71,8 @@ func (e *DevicelistComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// LineEntry is an item in the answer to SKINNYlines. Asterisk 20 is the last
-// to have it.
+// LineEntry is one line of an SCCP phone. It comes in the answer to
+// SKINNYlines. Asterisk 20 is the last to have it. No blank line terminator.
 type LineEntry struct {
 	Event
 
@@ -110,7 +110,7 @@ func (e *LineEntry) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// LinelistComplete ends the list of SKINNYlines. Asterisk 20 is the last to
+// LinelistComplete ends the answer to SKINNYlines. Asterisk 20 is the last to
 // have it.
 type LinelistComplete struct {
 	Event

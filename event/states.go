@@ -2,8 +2,8 @@
 
 package event
 
-// DeviceStateChange is an item in the answer to DeviceStateList. It takes
-// class call to get it.
+// DeviceStateChange tells the state of a device. It comes in the answer to
+// DeviceStateList too. It takes read class call.
 type DeviceStateChange struct {
 	Event
 
@@ -29,7 +29,7 @@ func (e *DeviceStateChange) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// DeviceStateListComplete ends the list of DeviceStateList.
+// DeviceStateListComplete ends the answer to DeviceStateList.
 type DeviceStateListComplete struct {
 	Event
 
@@ -52,7 +52,7 @@ func (e *DeviceStateListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ExtensionStateListComplete ends the list of ExtensionStateList.
+// ExtensionStateListComplete ends the answer to ExtensionStateList.
 type ExtensionStateListComplete struct {
 	Event
 
@@ -75,15 +75,17 @@ func (e *ExtensionStateListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// ExtensionStatus is an item in the answer to ExtensionStateList. It takes
-// class call to get it.
+// ExtensionStatus tells the state of the devices behind a hint. It comes in
+// the answer to ExtensionStateList too. It takes read class call.
 type ExtensionStatus struct {
 	Event
 
-	Exten      string
-	Context    string
-	Hint       string
-	Status     ExtensionState
+	Exten   string
+	Context string
+	Hint    string
+	Status  ExtensionState
+	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold,
+	// Unknown
 	StatusText string
 }
 
@@ -111,8 +113,8 @@ func (e *ExtensionStatus) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PresenceStateChange is an item in the answer to PresenceStateList. It takes
-// class call to get it.
+// PresenceStateChange tells the presence of a person. It comes in the answer
+// to PresenceStateList too. It takes read class call.
 type PresenceStateChange struct {
 	Event
 
@@ -144,7 +146,7 @@ func (e *PresenceStateChange) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PresenceStateListComplete ends the list of PresenceStateList.
+// PresenceStateListComplete ends the answer to PresenceStateList.
 type PresenceStateListComplete struct {
 	Event
 
@@ -167,7 +169,7 @@ func (e *PresenceStateListComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// PresenceStatus is broadcast. It takes class call to get it.
+// PresenceStatus tells the presence behind a hint. It takes read class call.
 type PresenceStatus struct {
 	Event
 

@@ -4,7 +4,8 @@ package event
 
 import "time"
 
-// DeadlockStart is broadcast. It takes class system to get it.
+// DeadlockStart tells that a thread seems to wait for ever. It takes read
+// class system. Only in DEBUG_THREADS+DETECT_DEADLOCKS builds.
 type DeadlockStart struct {
 	Event
 
@@ -27,7 +28,9 @@ func (e *DeadlockStart) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// FullyBooted is broadcast. It takes class system to get it.
+// FullyBooted tells that Asterisk has started all it should start. It takes
+// read class system. Also written directly after a successful Login, then
+// without Timestamp/SystemName and unfiltered.
 type FullyBooted struct {
 	Event
 
@@ -56,7 +59,7 @@ func (e *FullyBooted) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Load is broadcast. It takes class system to get it.
+// Load tells that a module was loaded, or not. It takes read class system.
 type Load struct {
 	Event
 
@@ -82,11 +85,12 @@ func (e *Load) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// LogChannel is broadcast. It takes class system to get it.
+// LogChannel tells that a log file was opened or closed. It takes read class
+// system.
 type LogChannel struct {
 	Event
 
-	Channel string
+	Channel string // log file name
 	Enabled bool
 	Reason  string
 }
@@ -111,7 +115,8 @@ func (e *LogChannel) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Reload is broadcast. It takes class system to get it.
+// Reload tells that a module was reloaded, or all of them. It takes read
+// class system.
 type Reload struct {
 	Event
 
@@ -137,11 +142,12 @@ func (e *Reload) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Shutdown is broadcast. It takes class system to get it.
+// Shutdown tells that Asterisk ends. It takes read class system. May be lost
+// on immediate stop/restart.
 type Shutdown struct {
 	Event
 
-	Shutdown string
+	Shutdown string // Uncleanly, Cleanly
 	Restart  bool
 }
 
@@ -163,12 +169,13 @@ func (e *Shutdown) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// TestEvent is broadcast. It takes class reporting to get it. Other headers
-// may come: see Get and Frame.
+// TestEvent is for the tests of Asterisk itself. It takes read class
+// reporting. Only in TEST_FRAMEWORK builds. Other headers may come: see Get
+// and Frame.
 type TestEvent struct {
 	Event
 
-	Type        string
+	Type        string // StateChange
 	State       string
 	AppFile     string
 	AppFunction string
@@ -199,7 +206,7 @@ func (e *TestEvent) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Unload is broadcast. It takes class system to get it.
+// Unload tells that a module was unloaded. It takes read class system.
 type Unload struct {
 	Event
 
@@ -225,7 +232,7 @@ func (e *Unload) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// WaitEventComplete is broadcast.
+// WaitEventComplete ends the answer to WaitEvent.
 type WaitEventComplete struct {
 	Event
 }

@@ -2,7 +2,8 @@
 
 package event
 
-// AttendedTransfer is broadcast. It takes class call to get it.
+// AttendedTransfer tells that somebody transferred a call after having talked
+// to its target. It takes read class call. It is what comes of Atxfer.
 type AttendedTransfer struct {
 	Event
 
@@ -15,8 +16,8 @@ type AttendedTransfer struct {
 	LocalOneChannel         Channel // zero if there is none
 	LocalTwoChannel         Channel // zero if there is none
 
-	Result                string
-	DestType              string
+	Result                string // Fail, Invalid, Not Permitted, Success
+	DestType              string // Bridge, App, Link, Threeway, Fail
 	DestBridgeUniqueid    string
 	DestApp               string
 	DestTransfererChannel string
@@ -51,7 +52,8 @@ func (e *AttendedTransfer) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// BlindTransfer is broadcast. It takes class call to get it.
+// BlindTransfer tells that somebody transferred a call without waiting for
+// its target. It takes read class call. It is what comes of BlindTransfer.
 type BlindTransfer struct {
 	Event
 
@@ -59,7 +61,7 @@ type BlindTransfer struct {
 	TransfereeChannel Channel // zero if there is none
 	Bridge            Bridge  // zero if there is none
 
-	Result     string
+	Result     string // Fail, Invalid, Not Permitted, Success
 	IsExternal bool
 	Context    string
 	Extension  string
@@ -89,7 +91,8 @@ func (e *BlindTransfer) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Pickup is broadcast. It takes class call to get it.
+// Pickup tells that a channel has picked up a call that rang elsewhere;
+// TargetChannel is the one that rang. It takes read class call.
 type Pickup struct {
 	Event
 

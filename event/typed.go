@@ -17,9 +17,11 @@ type Typed[T any] interface {
 	DecodeEvent(e Event) []FieldError
 }
 
-// As returns e as a T, or false if it is another event, or a gap. It allocates
-// the T and nothing else, unless headers repeat or hold escaped characters. The
-// T does not change any more: hand it to other goroutines if you like.
+// As returns e as a T, or false if it is another event, or a gap. A header whose
+// value its field cannot take leaves the field zero: see Invalid. It allocates
+// the T and nothing else, unless headers repeat or hold escaped characters: texts
+// are parts of the Frame. The T does not change any more: hand it to other
+// goroutines if you like.
 //
 //	if h, ok := event.As[event.Hangup](e); ok {
 //		log.Print(h.Channel.Name, h.Cause)
@@ -28,9 +30,14 @@ func As[T any, P Typed[T]](e Event) (*T, bool) {
 	if e.gap != nil || !strings.EqualFold(e.Name(), P(nil).EventName()) {
 		return nil, false
 	}
+	return as[T, P](e), true
+}
+
+// as returns e as a *T, whatever its name.
+func as[T any, P Typed[T]](e Event) *T {
 	t := new(T)
 	P(t).DecodeEvent(e)
-	return t, true
+	return t
 }
 
 // Invalid returns the headers of a decoded event whose value its field could not
@@ -60,11 +67,4 @@ type FieldError struct {
 // be a secret.
 func (e FieldError) Error() string {
 	return fmt.Sprintf("event %s: %s is not %s", e.Event, e.Key, e.Want)
-}
-
-// as returns e as a *T, whatever its name.
-func as[T any, P Typed[T]](e Event) *T {
-	t := new(T)
-	P(t).DecodeEvent(e)
-	return t
 }

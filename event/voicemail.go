@@ -2,7 +2,8 @@
 
 package event
 
-// MiniVoiceMail is broadcast. It takes class call to get it.
+// MiniVoiceMail tells that MiniVM has recorded and sent a message. It takes
+// read class call.
 type MiniVoiceMail struct {
 	Event
 
@@ -35,14 +36,15 @@ func (e *MiniVoiceMail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VoicemailBoxDetail is an item in the answer to VoicemailBoxSummary.
+// VoicemailBoxDetail is one message in a mailbox. It comes in the answer to
+// VoicemailBoxSummary.
 type VoicemailBoxDetail struct {
 	Event
 
 	Folder   string
 	CallerID string
 	Date     string
-	Duration string
+	Duration string // seconds, in words
 	Flag     string
 	ID       string
 }
@@ -73,7 +75,7 @@ func (e *VoicemailBoxDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VoicemailBoxDetailComplete ends the list of VoicemailBoxSummary.
+// VoicemailBoxDetailComplete ends the answer to VoicemailBoxSummary.
 type VoicemailBoxDetailComplete struct {
 	Event
 
@@ -96,9 +98,9 @@ func (e *VoicemailBoxDetailComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VoicemailPasswordChange is broadcast. It takes the classes system and user
-// to get it, all of them. NewPassword has no field, so that it is not
-// printed: read it with Get.
+// VoicemailPasswordChange tells that somebody has changed the password of a
+// mailbox. It takes read classes system and user, all of them. NewPassword
+// has no field, so that nobody prints it by mistake: read it with Get.
 type VoicemailPasswordChange struct {
 	Event
 
@@ -124,7 +126,8 @@ func (e *VoicemailPasswordChange) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VoicemailUserDetail is an item in the answer to VoicemailUserStatus.
+// VoicemailUserDetail is the mailbox that was asked for. It comes in the
+// answer to VoicemailUserStatus.
 type VoicemailUserDetail struct {
 	Event
 
@@ -240,7 +243,7 @@ func (e *VoicemailUserDetail) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VoicemailUserDetailComplete ends the list of VoicemailUserStatus.
+// VoicemailUserDetailComplete ends the answer to VoicemailUserStatus.
 type VoicemailUserDetailComplete struct {
 	Event
 
@@ -263,7 +266,8 @@ func (e *VoicemailUserDetailComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VoicemailUserEntry is an item in the answer to VoicemailUsersList.
+// VoicemailUserEntry is one mailbox. It comes in the answer to
+// VoicemailUsersList.
 type VoicemailUserEntry struct {
 	Event
 
@@ -379,7 +383,7 @@ func (e *VoicemailUserEntry) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// VoicemailUserEntryComplete ends the list of VoicemailUsersList.
+// VoicemailUserEntryComplete ends the answer to VoicemailUsersList.
 type VoicemailUserEntryComplete struct {
 	Event
 

@@ -2,7 +2,8 @@
 
 package event
 
-// JabberStatus is broadcast. It takes class user to get it.
+// JabberStatus tells the presence of an XMPP contact. It takes read class
+// user.
 type JabberStatus struct {
 	Event
 

@@ -44,6 +44,23 @@ func TestHeaders(t *testing.T) { // B4
 	require.Equal(t, 2, n)
 }
 
+func TestAt(t *testing.T) { // B4: what All yields, line by line
+	for _, wire := range []string{
+		"Event: A\r\nno colon\r\nEmpty:\r\nTwo:  blanks\nB:c: d\r\n",
+		"Response: Follows\r\nPrivilege: Command\r\none: 1\n\n  two\n--END COMMAND--",
+	} {
+		f := parse(t, wire)
+		i := 0
+		for wantKey, want := range f.All() {
+			key, value := f.At(i)
+			require.Equal(t, [2]string{wantKey, want}, [2]string{key, value})
+			i++
+		}
+		require.Equal(t, f.Len(), i)
+		require.Panics(t, func() { f.At(i) })
+	}
+}
+
 func TestCommandOutputForms(t *testing.T) { // B7
 	old := parse(t, "Response: Follows\r\nPrivilege: Command\r\none: 1\n\n  two\n--END COMMAND--")
 	now := parse(t, "Response: Success\r\nOutput: one: 1\r\nOutput: \r\nOutput:   two")

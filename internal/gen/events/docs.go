@@ -2,57 +2,75 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // doc returns the comment of the struct.
 func (e *event) doc() string {
-	var lines []string
-	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	say("%s", e.goName+" "+e.what())
+	s := []string{e.goName + " " + e.phrase + "."}
+	if role := e.role(); role != "" && len(e.ends) == 0 {
+		s = append(s, role+".")
+	}
 	switch len(e.Class) {
 	case 0:
 	case 1:
-		say("It takes class %s to get it.", e.Class[0])
+		s = append(s, "It takes read class "+e.Class[0]+".")
 	default:
-		say("It takes the classes %s to get it, all of them.", and(e.Class))
+		s = append(s, "It takes read classes "+and(e.Class)+", all of them.")
 	}
-	if v := e.when(); v != "" {
-		say("%s", v)
+	s = append(s, e.when())
+	if len(e.tells) > 0 {
+		s = append(s, "It is what comes of "+and(e.tells)+".")
+	}
+	for _, n := range e.remarks() {
+		s = append(s, strings.ToUpper(n[:1])+n[1:]+".")
 	}
 	if e.Open {
-		say("Other headers may come: see Get and Frame.")
+		s = append(s, "Other headers may come: see Get and Frame.")
 	}
-	if len(e.hidden) > 0 {
-		say("%s has no field, so that it is not printed: read it with Get.", and(e.hidden))
+	switch len(e.hidden) {
+	case 0:
+	case 1:
+		s = append(s, e.hidden[0]+" has no field, so that nobody prints it by mistake: read it with Get.")
+	default:
+		s = append(s, and(e.hidden)+" have no fields, so that nobody prints them by mistake: read them with Get.")
 	}
-	return comment("", strings.Join(lines, " "))
+	return comment("", strings.Join(s, " "))
 }
 
-// what says what the event tells.
-func (e *event) what() string {
-	var parts []string
-	if len(e.ends) > 0 {
-		parts = append(parts, "ends the list of "+and(e.ends))
+// role says where in which answers the event comes.
+func (e *event) role() string {
+	switch {
+	case len(e.ends) > 0:
+		return "It ends the answer to " + and(e.ends)
+	case len(e.items) > 0 && slices.Contains(e.Kind, "async"):
+		return "It comes in the answer to " + and(e.items) + " too"
+	case len(e.items) > 0:
+		return "It comes in the answer to " + and(e.items)
+	case slices.Contains(e.Kind, "reply-item"):
+		return "It is the answer to " + e.Name
 	}
-	if len(e.items) > 0 {
-		parts = append(parts, "is an item in the answer to "+and(e.items))
-	}
-	if len(parts) == 0 {
-		return "is broadcast."
-	}
-	return strings.Join(parts, ", and ") + "."
+	return ""
 }
 
-// when says which versions have it.
+// when says which versions have the event. What the catalogue has under added_in
+// is when it was documented, for those that are in 18 already.
 func (e *event) when() string {
 	switch {
 	case e.RemovedAfter != "":
 		return "Asterisk " + e.RemovedAfter + " is the last to have it."
+	case e.Since != "18" && len(e.AddedIn) > 0:
+		return "Since Asterisk " + and(e.AddedIn) + "."
 	case e.Since != "18":
-		return "New in Asterisk " + e.Since + "."
+		return "Since Asterisk " + e.Since + "."
 	}
 	return ""
+}
+
+// remarks are the notes about what comes over the wire.
+func (e *event) remarks() []string {
+	return slices.DeleteFunc(slices.Clone(e.Notes), func(n string) bool { return strings.HasPrefix(n, "docs ") })
 }
 
 func and(words []string) string {
@@ -71,20 +89,59 @@ func (b *block) note() string {
 	return ""
 }
 
+// formats are how texts are written, where the catalogue's words would not do
+// as a comment. The empty ones say nothing that a reader needs.
+var formats = map[string]string{
+	"YYYY-MM-DD HH:MM:SS server local":                     "2006-01-02 15:04:05 in the server's time zone",
+	"YYYY-MM-DD HH:MM:SS server local or empty":            "2006-01-02 15:04:05 in the server's time zone, or empty",
+	"channel name, or requested Tech/data when no channel": "the channel, or what was to be dialled if there is none",
+	"composite":         "",
+	"int (description)": "a number and what it means, in parentheses",
+	"int or hint":       "a number, or hint",
+	"json":              "JSON",
+	"methods or no":     "the methods, or no",
+	"name=value":        "",
+	"text seconds":      "seconds, in words",
+	"type(name)":        "a number and its name in parentheses",
+	"uri-encoded":       "URI-encoded: see net/url.PathUnescape",
+	"usec or N/A":       "microseconds, or N/A",
+}
+
 // note returns the comment of a field, often none.
 func (f *field) note() string {
+	if f.read == "" {
+		return "headers Report0SourceSSRC and the like"
+	}
 	var parts []string
-	if f.goName == "Reports" {
-		return "the headers Report0… and on"
+	say := func(s string) {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	if f.goType == "string" {
+		format, ok := formats[f.Format]
+		if !ok {
+			format = f.Format
+		}
+		say(format)
+		if len(f.Enum) > 0 {
+			say(strings.Join(f.Enum, ", "))
+		}
+	}
+	if f.Default != "" {
+		say(f.Default + " if it is not known")
 	}
 	if f.OnlyFor != "" {
-		parts = append(parts, "of "+strings.ReplaceAll(f.OnlyFor, ",", " and "))
+		say("for " + and(strings.Split(f.OnlyFor, ",")))
+	}
+	if f.Condition != "" {
+		say("when: " + f.Condition)
 	}
 	if f.Since != "" {
-		parts = append(parts, "since Asterisk "+f.Since)
+		say("since Asterisk " + f.Since)
 	}
 	if f.RemovedAfter != "" {
-		parts = append(parts, "up to Asterisk "+f.RemovedAfter)
+		say("up to Asterisk " + f.RemovedAfter)
 	}
 	return strings.Join(parts, "; ")
 }
@@ -92,10 +149,47 @@ func (f *field) note() string {
 // table returns docs/events.md.
 func (m *model) table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Events\n\n| event | kind | classes | versions | module | type | notes |\n| --- | --- | --- | --- | --- | --- | --- |\n")
-	for _, e := range m.events {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | `event.%s` | %s |\n", e.Name, strings.Join(e.Kind, ", "), strings.Join(e.Class, ", "),
-			strings.Join(e.Versions, ", "), e.Module, e.goName, strings.Join(e.Notes, "; "))
+	fmt.Fprintf(&b, `<!-- Code generated by internal/gen/events; DO NOT EDIT. -->
+# Events
+
+The %d events of Asterisk %s and %s. A user gets a broadcast who has all of its read classes; items of lists go to the
+session that asked, whatever its classes. Types are in package `+"`event`"+`.
+
+| event | kind | classes | versions | module | Go type | notes |
+| --- | --- | --- | --- | --- | --- | --- |
+`, len(m.events), strings.Join(m.majors()[:len(m.majors())-1], ", "), m.majors()[len(m.majors())-1])
+	for i := range m.events {
+		e := &m.events[i]
+		notes := e.remarks()
+		if role := e.role(); role != "" {
+			notes = append([]string{strings.TrimPrefix(role, "It ")}, notes...)
+		}
+		if e.Open {
+			notes = append(notes, "other headers may come")
+		}
+		if len(e.hidden) > 0 {
+			notes = append(notes, "no field for "+and(e.hidden))
+		}
+		if len(e.open) > 0 {
+			notes = append(notes, "no field for `"+strings.Join(e.open, "`, `")+"`")
+		}
+		versions := strings.Join(e.Versions, ", ")
+		if since, ok := strings.CutPrefix(e.when(), "Since Asterisk "); ok {
+			versions += " (since " + strings.TrimSuffix(since, ".") + ")"
+		}
+		cells := []string{e.Name, strings.Join(e.Kind, ", "), strings.Join(e.Class, ", "), versions, e.Module, "`" + e.goName + "`", strings.Join(notes, "; ")}
+		for _, cell := range cells {
+			fmt.Fprintf(&b, "| %s", strings.TrimLeft(cell+" ", " "))
+		}
+		fmt.Fprintln(&b, "|")
 	}
 	return b.String()
+}
+
+func (m *model) majors() []string {
+	var s []string
+	for _, v := range m.catalog.Versions {
+		s = append(s, v.Major)
+	}
+	return s
 }

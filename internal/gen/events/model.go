@@ -21,6 +21,7 @@ type event struct {
 	*catalog.Event
 	goName string
 	file   string
+	phrase string // what it tells
 	fields []field
 	blocks []block
 	hidden []string // headers without a field because they hold secrets
@@ -70,7 +71,10 @@ func newModel(c *catalog.Catalog) (*model, error) {
 	slices.SortFunc(m.events, func(a, b event) int {
 		return strings.Compare(strings.ToLower(a.goName), strings.ToLower(b.goName))
 	})
-	return m, m.check()
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func (m *model) event(e *catalog.Event) (event, error) {
@@ -113,6 +117,13 @@ func (m *model) event(e *catalog.Event) (event, error) {
 		if a.Async != nil && a.Async.Event == e.Name {
 			out.tells = append(out.tells, a.Name)
 		}
+	}
+	out.phrase = phrases[e.Name]
+	if out.phrase == "" && len(out.ends) > 0 {
+		out.phrase = "ends the answer to " + and(out.ends)
+	}
+	if out.phrase == "" {
+		return out, fmt.Errorf("words.go does not say what it tells")
 	}
 	return out, nil
 }
@@ -179,11 +190,13 @@ func plain(p catalog.Param, text string) (goType, read string, err error) {
 	return "", "", fmt.Errorf("%s: no Go type for %s %s", p.Name, p.Type, p.Unit)
 }
 
-// reserved are the names of package event that are written by hand, and those
-// of its embedded Event that a field would hide.
+// reserved are the names of package event that are written by hand, or printed
+// without the catalogue. promoted are those that a field would hide: of the
+// embedded Event, and of the methods. Name is not among them: the name of a
+// queue's member is its Name, and that of the event is its EventName.
 var (
-	reserved = strings.Fields("As Decode Event FieldError Gap Invalid MergeGaps OfGap RTCPReport Typed Variable Channel Bridge")
-	promoted = strings.Fields("Event EventName DecodeEvent Node Seq Time Lost Frame Name Get Gap String")
+	reserved = strings.Fields("As Bridge Channel Decode Event FieldError Gap Invalid MergeGaps OfGap RTCPReport Typed Variable")
+	promoted = strings.Fields("DecodeEvent Event EventName Frame Gap Get Lost Node Seq String Time")
 )
 
 // check fails if two things would have the same name.
@@ -224,8 +237,11 @@ func (m *model) check() error {
 func (e *event) check(blocks map[string][]field) error {
 	names, keys := make(map[string]bool), make(map[string]bool)
 	claim := func(name string, spellings []string) error {
-		if names[name] || (slices.Contains(promoted, name) && !mayHide[name]) {
+		if names[name] {
 			return fmt.Errorf("two fields %s: see fieldNames", name)
+		}
+		if slices.Contains(promoted, name) {
+			return fmt.Errorf("field %s hides that of Event: see fieldNames", name)
 		}
 		names[name] = true
 		for _, key := range spellings {

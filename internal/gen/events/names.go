@@ -11,10 +11,6 @@ var fieldNames = map[string]string{
 	"SendFAX.FileName":         "FileNames",
 }
 
-// mayHide are the names of Event that a field may hide. Get and EventName do
-// what they do.
-var mayHide = map[string]bool{"Name": true}
-
 // The Go names in the structs of the snapshots.
 var snapshotNames = map[string]map[string]string{
 	"channel": {
