@@ -33,7 +33,7 @@ func (ListCommands) Decode(a Answer) []CommandFacts {
 		}
 		c := CommandFacts{Name: key, Synopsis: strings.TrimSpace(synopsis)}
 		if classes = strings.TrimSuffix(classes, ")"); classes != "<none>" {
-			c.Privilege = strings.Split(classes, ",")
+			c.Privilege = strings.Split(strings.TrimSuffix(classes, ",all"), ",") // every list ends with all
 		}
 		list = append(list, c)
 	}
