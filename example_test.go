@@ -10,6 +10,8 @@ import (
 	"github.com/apn/ami"
 	"github.com/apn/ami/action"
 	"github.com/apn/ami/amitest"
+	"github.com/apn/ami/event"
+	"github.com/apn/ami/frame"
 )
 
 // exampleClient connects to a fake Asterisk. A program would give the address
@@ -34,12 +36,52 @@ func ExampleClient_Send() {
 	c := exampleClient(ctx, srv)
 	defer func() { _ = c.Close() }() // always nil
 
-	r, err := c.Send(ctx, action.Ping{})
+	r, err := ami.Call(ctx, c, action.Ping{})
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(r.Get("Ping"))
+	fmt.Println(r.Ping)
 	// Output: Pong
+}
+
+func ExampleCall() {
+	srv := amitest.NewServer()
+	defer srv.Close()
+	ctx := context.Background()
+	c := exampleClient(ctx, srv)
+	defer func() { _ = c.Close() }() // always nil
+
+	peers, err := ami.Call(ctx, c, action.IAXpeers{})
+	if err != nil {
+		panic(err)
+	}
+	for _, p := range peers {
+		fmt.Println(p.ObjectName, p.Dynamic)
+	}
+	// Output:
+	// iaxa true
+	// iaxb false
+}
+
+func ExampleOn() {
+	srv := amitest.NewServer()
+	defer srv.Close()
+	ctx := context.Background()
+	c := exampleClient(ctx, srv)
+	defer func() { _ = c.Close() }() // always nil
+
+	alarms := ami.On[event.UserEvent](c)
+	if _, err := ami.Call(ctx, c, action.UserEvent{UserEvent: "Alarm", Headers: []frame.Field{{Key: "Floor", Value: "3"}}}); err != nil {
+		panic(err)
+	}
+	for e, err := range alarms.All(ctx) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(e.Node, e.UserEvent, e.Get("Floor"))
+		break
+	}
+	// Output: pbx1 Alarm 3
 }
 
 func ExampleClient_List() {
@@ -82,36 +124,31 @@ func ExampleClient_Subscribe() {
 	// Output: pbx1 UserEvent Alarm
 }
 
-// callAll places one call on each node and waits until all are hung up.
-func callAll(ctx context.Context, nodes []ami.Node) error {
+// callOnce places a call on the node whose turn it is and waits for its end.
+func callOnce(ctx context.Context, nodes []ami.Node) error {
 	cluster, err := ami.NewCluster(nodes)
 	if err != nil {
 		return err
 	}
-	hangups := cluster.Subscribe(ami.Named("Hangup")) // before Run: nothing is missed
+	hangups := ami.On[event.Hangup](cluster) // before Run: nothing is missed
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return cluster.Run(ctx) })
 	g.Go(func() error {
-		if err := cluster.Ready(ctx, len(nodes)); err != nil {
+		defer cluster.Close() // ends Run
+		if err := cluster.Ready(ctx, 0); err != nil {
 			return err
 		}
-		for range nodes { // the nodes take turns
-			call := action.Originate{Channel: "PJSIP/2001", Application: "Wait", Data: "1", Async: true}
-			if _, err := cluster.Send(ctx, call); err != nil {
+		call, err := ami.Call(ctx, cluster, action.Originate{Channel: "PJSIP/2001", Application: "Wait", Async: true})
+		if err != nil {
+			return err
+		}
+		for h, err := range hangups.All(ctx) {
+			if err != nil {
 				return err
 			}
-		}
-		return nil
-	})
-	g.Go(func() error {
-		left := len(nodes)
-		for e := range hangups.C() {
-			if _, ok := e.Gap(); ok {
-				return fmt.Errorf("%s was away: its hangup may be lost", e.Node)
-			}
-			fmt.Println(e.Node, e.Get("Channel"), "hung up:", e.Get("Cause-txt"))
-			if left--; left == 0 {
-				return cluster.Close() // ends Run and the subscription
+			if h.Channel.UniqueID == call.UniqueID {
+				fmt.Println(h.Node, h.Channel.Name, "hung up:", h.Cause)
+				return nil
 			}
 		}
 		return nil
@@ -165,13 +202,10 @@ func ExampleCluster() {
 		return amitest.Dial{Reason: amitest.ReasonAnswered, Talk: 10 * time.Millisecond}
 	}))
 	defer stop()
-	if err := callAll(context.Background(), nodes); err != nil {
+	if err := callOnce(context.Background(), nodes); err != nil {
 		panic(err)
 	}
-	// Unordered output:
-	// pbx1 PJSIP/2001-00000001 hung up: Normal Clearing
-	// pbx2 PJSIP/2001-00000001 hung up: Normal Clearing
-	// pbx3 PJSIP/2001-00000001 hung up: Normal Clearing
+	// Output: pbx1 PJSIP/2001-00000001 hung up: Normal Clearing
 }
 
 func ExampleCluster_Broadcast() {

@@ -13,11 +13,11 @@ import (
 func TestReadmeProgram(t *testing.T) {
 	source, err := os.ReadFile("example_test.go")
 	require.NoError(t, err)
-	_, program, ok := strings.Cut(string(source), "// callAll places")
+	_, program, ok := strings.Cut(string(source), "// callOnce places")
 	require.True(t, ok)
 	program, _, ok = strings.Cut(program, "\n}\n")
 	require.True(t, ok)
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	require.Contains(t, string(readme), "```go\n// callAll places"+program+"\n}\n```")
+	require.Contains(t, string(readme), "```go\n// callOnce places"+program+"\n}\n```")
 }

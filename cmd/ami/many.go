@@ -118,27 +118,30 @@ func (f *fleet) ask(ctx context.Context) error {
 	}
 	f.say("%s", pings)
 
-	f.say("\nChannels of all (Cluster.List):")
-	channels := map[string]int{}
-	n := 0
-	for item, err := range f.cluster.List(ctx, action.CoreShowChannels{}) {
-		if err != nil {
-			return err
+	f.say("\nChannels of all (Cluster.Broadcast):")
+	nodes, n := 0, 0
+	show := action.CoreShowChannels{}
+	for key, r := range f.cluster.Broadcast(ctx, show) {
+		if r.Err != nil {
+			return r.Err
 		}
-		channels[item.Node]++
-		if n++; n <= few {
-			f.say("  %-5s  %-22s %-10s %s", item.Node, item.Frame.Get("Channel"), item.Frame.Get("ChannelStateDesc"), item.Frame.Get("Application"))
+		channels := ami.Decode(show, r.Response)
+		for _, c := range channels {
+			if n++; n <= few {
+				f.say("  %-5s  %-22s %-10s %s", key, c.Channel.Name, c.Channel.State, c.Application)
+			}
 		}
+		nodes += min(len(channels), 1)
 	}
-	f.say("  %d channels on %d nodes, %d of them shown", n, len(channels), min(n, few))
+	f.say("  %d channels on %d nodes, %d of them shown", n, nodes, min(n, few))
 
 	const command = "core show version"
-	r, err := f.cluster.Send(ctx, action.Command{Command: command})
+	r, err := ami.Call(ctx, f.cluster, action.Command{Command: command})
 	if err != nil {
 		return err
 	}
 	f.say("\n%s, sent to one of them (Cluster.Send) and answered by %s:", command, r.Node)
-	for _, line := range r.Output() {
+	for _, line := range r.Output {
 		f.say("  %s", line)
 	}
 	return nil

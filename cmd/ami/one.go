@@ -87,7 +87,7 @@ func (d *demonstration) refused(err error) error {
 
 func (d *demonstration) actions(ctx context.Context) error {
 	start := time.Now()
-	if _, err := d.client.Send(ctx, action.Ping{}); err != nil {
+	if _, err := ami.Call(ctx, d.client, action.Ping{}); err != nil {
 		return err
 	}
 	d.answered++
@@ -100,28 +100,27 @@ func (d *demonstration) actions(ctx context.Context) error {
 
 	const command = "core show version"
 	d.say("\n%s:", command)
-	r, err := d.client.Send(ctx, action.Command{Command: command})
+	r, err := ami.Call(ctx, d.client, action.Command{Command: command})
 	if err != nil {
 		return d.refused(err)
 	}
 	d.answered++
-	for _, line := range r.Output() {
+	for _, line := range r.Output {
 		d.say("  %s", line)
 	}
 	return nil
 }
 
 func (d *demonstration) channels(ctx context.Context) error {
-	n := 0
-	for f, err := range d.client.List(ctx, action.CoreShowChannels{}) {
-		if err != nil {
-			return d.refused(err)
-		}
-		n++
-		d.say("  %-32s %-10s %s", f.Get("Channel"), f.Get("ChannelStateDesc"), f.Get("Application"))
+	channels, err := ami.Call(ctx, d.client, action.CoreShowChannels{})
+	if err != nil {
+		return d.refused(err)
+	}
+	for _, c := range channels {
+		d.say("  %-32s %-10s %s", c.Channel.Name, c.Channel.State, c.Application)
 	}
 	d.answered++
-	d.say("  %d in all", n)
+	d.say("  %d in all", len(channels))
 	return nil
 }
 

@@ -27,7 +27,28 @@ func clock(t time.Time) string { return t.Format("15:04:05.000") }
 
 // brief is an event in one line.
 func brief(e event.Event) string {
-	return fmt.Sprintf("%-18s %-30s %s", e.Name(), e.Get("Channel"), e.Get("ChannelStateDesc"))
+	about, channel := "", event.Channel{}
+	switch e := event.Decode(e).(type) {
+	case *event.Newchannel:
+		channel, about = e.Channel, e.Channel.State.String()
+	case *event.Newexten:
+		channel, about = e.Channel, e.Application
+	case *event.Newstate:
+		channel, about = e.Channel, e.Channel.State.String()
+	case *event.DialBegin:
+		channel, about = e.Channel, "calls "+e.DestChannel.Name
+	case *event.DialEnd:
+		channel, about = e.Channel, e.DestChannel.Name+" "+string(e.DialStatus)
+	case *event.BridgeEnter:
+		channel, about = e.Channel, "bridge "+e.Bridge.UniqueID
+	case *event.BridgeLeave:
+		channel, about = e.Channel, "bridge "+e.Bridge.UniqueID
+	case *event.Hangup:
+		channel, about = e.Channel, e.Cause.String()
+	case *event.UserEvent:
+		about = e.UserEvent
+	}
+	return fmt.Sprintf("%-18s %-30s %s", e.Name(), channel.Name, about)
 }
 
 // ms is a duration in milliseconds, short enough for a table.

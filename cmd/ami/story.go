@@ -125,7 +125,7 @@ func (f *fleet) watch(ctx context.Context, events *ami.Subscription) {
 func (f *fleet) show(e event.Event, n *counts, now time.Time) {
 	since, took := n.events-n.shown, now.Sub(n.shownAt)
 	n.shown, n.shownAt = n.events, now
-	if n.number == noisy && e.Get("UserEvent") == "Flood" {
+	if u, ok := event.As[event.UserEvent](e); ok && n.number == noisy && u.UserEvent == "Flood" {
 		f.say("%s %-5s %s events in the last %v", clock(e.Time), e.Node, grouped(since), took.Round(time.Millisecond))
 		return
 	}

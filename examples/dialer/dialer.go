@@ -7,12 +7,12 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/action"
+	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 )
 
@@ -83,13 +83,13 @@ func (d *dialer) place(ctx context.Context, c *call) (end string) {
 	what := d.what
 	what.ChannelID = c.id
 	for {
-		r, err := d.cluster.Send(ctx, what)
+		r, err := ami.Call(ctx, d.cluster, what)
 		if err == nil {
-			d.at(c.id, r.Node, r.End.Get("Channel"))
-			if r.End.Get("Response") == "Success" {
+			d.at(c.id, r.Node, r.Channel)
+			if r.Answered() {
 				return ""
 			}
-			return reason(r.End.Get("Reason"))
+			return r.Reason.String()
 		}
 		switch {
 		case ctx.Err() != nil && ami.SafeToRetry(err):
@@ -208,15 +208,11 @@ func (d *dialer) follow(ctx context.Context) error {
 			}
 			continue
 		}
-		id := e.Get("Uniqueid")
-		if !strings.HasPrefix(id, d.prefix) {
-			continue
-		}
-		switch e.Name() {
-		case "Newchannel":
-			d.at(id, e.Node, e.Get("Channel"))
-		case "Hangup":
-			d.over(id, "hangup: "+e.Get("Cause-txt"))
+		switch e := event.Decode(e).(type) {
+		case *event.Newchannel:
+			d.at(e.Channel.UniqueID, e.Node, e.Channel.Name)
+		case *event.Hangup:
+			d.over(e.Channel.UniqueID, "hangup: "+e.Cause.String())
 		}
 	}
 	return nil
@@ -231,11 +227,12 @@ func (d *dialer) check(ctx context.Context, key string) {
 	}
 	mine := d.on(key) // before the question: later calls are not missing
 	alive := map[string]bool{}
-	for f, err := range node.List(ctx, action.Status{}) {
-		if err != nil {
-			return // after the next gap it is asked again; -longest is the last resort
-		}
-		alive[f.Get("Uniqueid")] = true
+	channels, err := ami.Call(ctx, node, action.Status{})
+	if err != nil {
+		return // after the next gap it is asked again; -longest is the last resort
+	}
+	for _, s := range channels {
+		alive[s.Channel.UniqueID] = true
 	}
 	d.lose(mine, alive)
 }
@@ -290,21 +287,5 @@ func (d *dialer) report() {
 	defer d.mu.Unlock()
 	for _, how := range slices.Sorted(maps.Keys(d.ends)) {
 		fmt.Fprintf(d.out, "%5d %s\n", d.ends[how], how)
-	}
-}
-
-// reason is how an Originate failed (main/pbx.c:pbx_dial_reason).
-func reason(number string) string {
-	switch number {
-	case "1":
-		return "hung up while it rang"
-	case "3":
-		return "no answer"
-	case "5":
-		return "busy"
-	case "8":
-		return "congestion"
-	default:
-		return "failure"
 	}
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
+	"github.com/apn/ami/event"
 	"github.com/apn/ami/examples/internal/nodes"
 )
 
@@ -71,7 +72,7 @@ const patience = 10 * time.Second
 func serve(ctx context.Context, cluster *ami.Cluster, listener net.Listener, need int, log *slog.Logger) error {
 	h := &health{cluster: cluster, need: need}
 	server := &http.Server{Handler: h.handler(), ReadHeaderTimeout: 5 * time.Second}
-	hangups := cluster.Subscribe(ami.Named("Hangup")) // before Run: nothing is missed
+	hangups := ami.On[event.Hangup](cluster) // before Run: nothing is missed
 
 	g, ctx := errgroup.WithContext(ctx)
 	calm := context.WithoutCancel(ctx)
@@ -102,19 +103,19 @@ func serve(ctx context.Context, cluster *ami.Cluster, listener net.Listener, nee
 
 // watch is where a real service does its work with events. It ends with the
 // subscription.
-func watch(ctx context.Context, hangups *ami.Subscription, log *slog.Logger) error {
-	for e, err := range hangups.All(ctx) {
+func watch(ctx context.Context, hangups *ami.TypedSubscription[event.Hangup], log *slog.Logger) error {
+	for h, err := range hangups.All(ctx) {
 		if err != nil {
 			return err
 		}
-		if e.Lost > 0 {
-			log.Warn("events lost: too slow", "lost", e.Lost)
+		if h.Lost > 0 {
+			log.Warn("events lost: too slow", "lost", h.Lost)
 		}
-		if gap, ok := e.Gap(); ok {
-			log.Warn("node was away: read its channels afresh", "server_key", e.Node, "down", gap.Down)
+		if gap, ok := h.Gap(); ok {
+			log.Warn("node was away: read its channels afresh", "server_key", h.Node, "down", gap.Down)
 			continue
 		}
-		log.Info("hangup", "server_key", e.Node, "channel", e.Get("Channel"), "cause", e.Get("Cause-txt"))
+		log.Info("hangup", "server_key", h.Node, "channel", h.Channel.Name, "cause", h.Cause.String())
 	}
 	return nil
 }
