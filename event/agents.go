@@ -62,7 +62,6 @@ func (e *AgentLogoff) DecodeEvent(ev Event) []FieldError {
 }
 
 // Agents is one agent of app_agent_pool. It comes in the answer to Agents.
-// CallStarted line ends with bare LF.
 type Agents struct {
 	Event
 

@@ -3,20 +3,20 @@
 package event
 
 // AOCD tells what a call costs so far (advice of charge during the call). It
-// takes read class aoc. Nested JSON flattened: parent/child, array parent(n);
-// JSON null becomes an empty value. Other headers may come: see Get and
-// Frame.
+// takes read class aoc. What is nested is flattened: names are joined by
+// slashes, the elements of lists numbered in parentheses, and nothing is an
+// empty value. Other headers may come: see Get and Frame.
 type AOCD struct {
 	Event
 
 	Channel Channel // zero if there is none
 
-	ChargeType string // NotAvailable, Free, Currency, Units
+	ChargeType string // NotAvailable, Free, Currency or Units
 	// Normal, Reverse, CreditCard, CallForwardingUnconditional,
-	// CallForwardingBusy, CallForwardingNoReply, CallDeflection, CallTransfer,
+	// CallForwardingBusy, CallForwardingNoReply, CallDeflection, CallTransfer or
 	// NotAvailable
 	ChargeBillingID          string
-	ChargeTotalType          string // SubTotal, Total
+	ChargeTotalType          string // SubTotal or Total
 	ChargeCurrencyName       string
 	ChargeCurrencyCost       int
 	ChargeCurrencyMultiplier string
@@ -51,8 +51,9 @@ func (e *AOCD) DecodeEvent(ev Event) []FieldError {
 }
 
 // AOCE tells what a call did cost (advice of charge at its end). It takes
-// read class aoc. Nested JSON flattened: parent/child, array parent(n); JSON
-// null becomes an empty value. Other headers may come: see Get and Frame.
+// read class aoc. What is nested is flattened: names are joined by slashes,
+// the elements of lists numbered in parentheses, and nothing is an empty
+// value. Other headers may come: see Get and Frame.
 type AOCE struct {
 	Event
 
@@ -61,12 +62,12 @@ type AOCE struct {
 	ChargingAssociationNumber string
 	ChargingAssociationPlan   int
 	ChargingAssociationID     int
-	ChargeType                string // NotAvailable, Free, Currency, Units
+	ChargeType                string // NotAvailable, Free, Currency or Units
 	// Normal, Reverse, CreditCard, CallForwardingUnconditional,
-	// CallForwardingBusy, CallForwardingNoReply, CallDeflection, CallTransfer,
+	// CallForwardingBusy, CallForwardingNoReply, CallDeflection, CallTransfer or
 	// NotAvailable
 	ChargeBillingID          string
-	ChargeTotalType          string // SubTotal, Total
+	ChargeTotalType          string // SubTotal or Total
 	ChargeCurrencyName       string
 	ChargeCurrencyCost       int
 	ChargeCurrencyMultiplier string
@@ -107,8 +108,9 @@ func (e *AOCE) DecodeEvent(ev Event) []FieldError {
 }
 
 // AOCS tells what a call will cost (advice of charge at its start). It takes
-// read class aoc. Nested JSON flattened; root is an array. Other headers may
-// come: see Get and Frame.
+// read class aoc. What is nested is flattened: names are joined by slashes,
+// the elements of lists numbered in parentheses, and nothing is an empty
+// value. Other headers may come: see Get and Frame.
 type AOCS struct {
 	Event
 

@@ -451,8 +451,8 @@ func (e *SoftHangupRequest) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// Status is one channel in detail. It comes in the answer to Status. List
-// item with literal Privilege: Call header.
+// Status is one channel in detail. It comes in the answer to Status. It has a
+// Privilege header like a broadcast, but is none.
 type Status struct {
 	Event
 
@@ -474,7 +474,7 @@ type Status struct {
 	Callgroup                  int
 	Pickupgroup                int
 	Seconds                    time.Duration
-	Variables                  []Variable // when: Variables / AllVariables requested
+	Variables                  []Variable // those that the action asked for
 }
 
 // EventName is "Status".

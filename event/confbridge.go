@@ -269,7 +269,7 @@ func (e *ConfbridgeMute) DecodeEvent(ev Event) []FieldError {
 }
 
 // ConfbridgeRecord tells that the recording of a conference begins. It takes
-// read class call. Emitted for recording start.
+// read class call.
 type ConfbridgeRecord struct {
 	Event
 

@@ -33,8 +33,8 @@ func (e *Alarm) DecodeEvent(ev Event) []FieldError {
 type AlarmClear struct {
 	Event
 
-	DAHDIChannel string // when: chan_dahdi
-	Channel      int    // when: analog signalling module
+	DAHDIChannel string // from chan_dahdi
+	Channel      int    // from the module for analog signalling
 }
 
 // EventName is "AlarmClear".
@@ -177,8 +177,8 @@ type DAHDIShowStatus struct {
 	IRQ         int
 	Bpviol      int
 	CRC         int
-	Framing     string // D4, ESF, CCS, CAS
-	Coding      string // B8ZS, HDB3, AMI, Unk
+	Framing     string // D4, ESF, CCS or CAS
+	Coding      string // B8ZS, HDB3, AMI or Unk
 	Options     string
 	LBO         string
 }
@@ -248,9 +248,9 @@ func (e *DAHDIShowStatusComplete) DecodeEvent(ev Event) []FieldError {
 type DNDState struct {
 	Event
 
-	DAHDIChannel string // when: chan_dahdi
-	Channel      string // when: analog signalling module
-	Status       string // enabled, disabled
+	DAHDIChannel string // from chan_dahdi
+	Channel      string // from the module for analog signalling
+	Status       string // enabled or disabled
 }
 
 // EventName is "DNDState".
@@ -274,7 +274,7 @@ func (e *DNDState) DecodeEvent(ev Event) []FieldError {
 }
 
 // MCID tells that a callee asked the network to note a malicious call. It
-// takes read class call. Needs libpri with MCID.
+// takes read class call. It needs a libpri that knows MCID.
 type MCID struct {
 	Event
 

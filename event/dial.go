@@ -194,24 +194,24 @@ func (e *LocalOptimizationEnd) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// OriginateResponse tells how an asynchronous Originate ended. It goes to
-// every session, with the ActionID of the one that asked; compare it. It
-// takes read class call. It is what comes of Originate. Contains a header
-// named Response.
+// OriginateResponse tells how an asynchronous Originate ended. Every session
+// gets it, so compare the ActionID: it is that of the action. It takes read
+// class call. It is what comes of Originate. Contains a header named
+// Response.
 type OriginateResponse struct {
 	Event
 
 	ActionID     string
-	Response     string // Success, Failure
+	Response     string // Success or Failure
 	Channel      string // the channel, or what was to be dialled if there is none
-	Context      string // when: extension originate
-	Exten        string // when: extension originate
-	Application  string // when: application originate
-	Data         string // when: application originate
+	Context      string // of a call to an extension
+	Exten        string // of a call to an extension
+	Application  string // of a call to an application
+	Data         string // of a call to an application
 	Reason       OriginateReason
-	Uniqueid     string // <unknown> if it is not known
-	CallerIDNum  string // <unknown> if it is not known
-	CallerIDName string // <unknown> if it is not known
+	Uniqueid     string // <unknown> if nobody knows
+	CallerIDNum  string // <unknown> if nobody knows
+	CallerIDName string // <unknown> if nobody knows
 }
 
 // EventName is "OriginateResponse".

@@ -99,7 +99,7 @@ type ListDialplan struct {
 	AppData        string
 	IncludeContext string
 	IgnorePattern  string
-	Switch         string // name/data
+	Switch         string // its name, a slash and what it is given
 	Registrar      string
 }
 
@@ -203,18 +203,18 @@ func (e *ShowDialPlanComplete) DecodeEvent(ev Event) []FieldError {
 	return d.invalid
 }
 
-// UserEvent is what a dialplan or a manager session made up: UserEvent is its
-// name, and the headers are what they like. It takes read class user. It is
-// what comes of UserEvent. Dialplan/ARI form carries snapshots with prefixes
-// ”,2,3..; AMI form echoes all action headers. Other headers may come: see
-// Get and Frame.
+// UserEvent is what a dialplan or a session made up: the field UserEvent has
+// its name, and the headers are what they like. It takes read class user. It
+// is what comes of UserEvent. From a dialplan or ARI it has Channel, and
+// further channels under the prefixes 2, 3 and so on. From a session it has
+// all headers of the action. Other headers may come: see Get and Frame.
 type UserEvent struct {
 	Event
 
 	Channel Channel // zero if there is none
 
 	UserEvent string
-	ActionID  string // when: sent by AMI action with ActionID
+	ActionID  string // of the action, if it was one that had any
 }
 
 // EventName is "UserEvent".
@@ -238,8 +238,8 @@ func (e *UserEvent) DecodeEvent(ev Event) []FieldError {
 }
 
 // VarSet tells that a channel variable or a global one was set. It takes read
-// class dialplan. Global variables: snapshot replaced by Channel: none and
-// Uniqueid: none.
+// class dialplan. For a global variable Channel.Name and Channel.UniqueID are
+// "none".
 type VarSet struct {
 	Event
 

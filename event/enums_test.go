@@ -3,6 +3,7 @@ package event_test
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,6 +45,21 @@ func TestNumberedEnums(t *testing.T) { // F1
 	require.Equal(t, "User busy", event.HangupCauseUserBusy.String())
 	require.Equal(t, "NOT_INUSE", event.DeviceStateNotInUse.String())
 	require.Equal(t, "InUse&Ringing", event.ExtensionStateInUseRinging.String())
+}
+
+// TestDeviceStates takes a number and both of the names that Asterisk has for it.
+func TestDeviceStates(t *testing.T) { // F1
+	c, err := catalog.Load()
+	require.NoError(t, err)
+	var states map[string][]string
+	require.NoError(t, json.Unmarshal(c.Enums["device_state"], &states))
+	for number, names := range states {
+		for _, text := range append(names, number) {
+			d, _ := event.As[event.DeviceStateChange](of(t, "DeviceStateChange", "State: "+text+"\r\n"))
+			require.Equal(t, number, strconv.Itoa(int(d.State)), text)
+			require.Empty(t, event.Invalid(d))
+		}
+	}
 }
 
 func TestTextEnums(t *testing.T) { // F1: a value that is not known stays as it came

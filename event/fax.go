@@ -8,8 +8,8 @@ type FAXSession struct {
 	Event
 
 	SessionNumber int
-	Operation     string // gateway, V.21, send, receive, none
-	// Uninitialized, Initialized, Open, Active, Complete, Reserved, Inactive,
+	Operation     string // gateway, V.21, send, receive or none
+	// Uninitialized, Initialized, Open, Active, Complete, Reserved, Inactive or
 	// Unknown
 	State               string
 	ErrorCorrectionMode bool
@@ -91,9 +91,9 @@ type FAXSessionsEntry struct {
 	Channel       string
 	Technology    string
 	SessionNumber int
-	SessionType   string // G.711, T.38
-	Operation     string // gateway, V.21, send, receive, none
-	// Uninitialized, Initialized, Open, Active, Complete, Reserved, Inactive,
+	SessionType   string // G.711 or T.38
+	Operation     string // gateway, V.21, send, receive or none
+	// Uninitialized, Initialized, Open, Active, Complete, Reserved, Inactive or
 	// Unknown
 	State string
 	Files string
@@ -172,7 +172,7 @@ type FAXStatus struct {
 
 	Channel Channel
 
-	Operation      string // gateway, receive, send
+	Operation      string // gateway, receive or send
 	Status         string
 	LocalStationID string
 	FileNames      []string

@@ -9,7 +9,7 @@ import "time"
 type PeerEntry struct {
 	Event
 
-	Channeltype    string // SIP, IAX, IAX2
+	Channeltype    string // SIP, IAX or IAX2
 	ObjectName     string
 	ObjectUsername string // for IAXpeerlist
 	ChanObjectType string // peer

@@ -104,7 +104,7 @@ type DTMFBegin struct {
 	Channel Channel
 
 	Digit     string
-	Direction string // Received, Sent
+	Direction string // Received or Sent
 }
 
 // EventName is "DTMFBegin".
@@ -135,7 +135,7 @@ type DTMFEnd struct {
 
 	Digit      string
 	DurationMs time.Duration
-	Direction  string // Received, Sent
+	Direction  string // Received or Sent
 }
 
 // EventName is "DTMFEnd".
@@ -325,8 +325,7 @@ func (e *MusicOnHoldStop) DecodeEvent(ev Event) []FieldError {
 }
 
 // RTCPReceived tells of an RTCP packet that was received. It takes read class
-// reporting. Report{n}* repeats for n in 0..ReportCount-1. Other headers may
-// come: see Get and Frame.
+// reporting. Other headers may come: see Get and Frame.
 type RTCPReceived struct {
 	Event
 
@@ -385,8 +384,7 @@ func (e *RTCPReceived) DecodeEvent(ev Event) []FieldError {
 }
 
 // RTCPSent tells of an RTCP packet that was sent. It takes read class
-// reporting. Report{n}* repeats for n in 0..ReportCount-1. Other headers may
-// come: see Get and Frame.
+// reporting. Other headers may come: see Get and Frame.
 type RTCPSent struct {
 	Event
 

@@ -106,10 +106,10 @@ type MeetmeList struct {
 	ConnectedLineName string
 	Channel           string
 	Admin             bool
-	Role              string // Listen only, Talk only, Talk and listen
+	Role              string // Listen only, Talk only or Talk and listen
 	MarkedUser        bool
-	Muted             string // By admin, By self, No
-	Talking           string // Yes, No, Not monitored
+	Muted             string // By admin, By self or No
+	Talking           string // Yes, No or Not monitored
 }
 
 // EventName is "MeetmeList".
@@ -182,7 +182,7 @@ type MeetmeListRooms struct {
 	Parties    int
 	Marked     string
 	Activity   string
-	Creation   string // Dynamic, Static
+	Creation   string // Dynamic or Static
 	Locked     bool
 }
 

@@ -7,7 +7,7 @@ package event
 type MobileStatus struct {
 	Event
 
-	Status string // Disconnect, Connect
+	Status string // Disconnect or Connect
 	Device string
 }
 

@@ -41,14 +41,14 @@ func (e *ContactStatus) DecodeEvent(ev Event) []FieldError {
 }
 
 // PeerStatus tells that a peer came, went, or can be reached or not. It comes
-// in the answer to SIPpeerstatus too. It takes read class system. List-item
-// form (SIPpeerstatus, 18/20) has literal Privilege: System.
+// in the answer to SIPpeerstatus too. It takes read class system. In a list
+// it has a Privilege header like a broadcast.
 type PeerStatus struct {
 	Event
 
 	ChannelType string
 	Peer        string
-	PeerStatus  string // Unknown, Registered, Unregistered, Rejected, Lagged
+	PeerStatus  string // Unknown, Registered, Unregistered, Rejected or Lagged
 	Cause       string
 	Address     string
 	Port        int
@@ -91,7 +91,7 @@ type Registry struct {
 	ChannelType string
 	Username    string
 	Domain      string
-	Status      string // Registered, Unregistered, Rejected, Failed
+	Status      string // Registered, Unregistered, Rejected or Failed
 	Cause       string
 }
 

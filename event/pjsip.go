@@ -951,7 +951,7 @@ func (e *EndpointDetailComplete) DecodeEvent(ev Event) []FieldError {
 }
 
 // EndpointList is one PJSIP endpoint. It comes in the answer to
-// PJSIPShowEndpoints. Contacts header repeats once per AOR.
+// PJSIPShowEndpoints.
 type EndpointList struct {
 	Event
 
@@ -1074,7 +1074,7 @@ type PJSIPMaintenanceStatus struct {
 	Event
 
 	Endpoint string
-	Status   string // enabled, disabled
+	Status   string // enabled or disabled
 }
 
 // EventName is "PJSIPMaintenanceStatus".

@@ -134,7 +134,7 @@ func (e *InboundRegistrationDetailComplete) DecodeEvent(ev Event) []FieldError {
 type OutboundRegistrationDetail struct {
 	Event
 
-	Status                 string // Registered, Unregistered, Rejected
+	Status                 string // Registered, Unregistered or Rejected
 	NextReg                int
 	ObjectType             string
 	ObjectName             string

@@ -12,9 +12,9 @@ type InboundSubscriptionDetail struct {
 	Callid           string
 	State            string
 	Callerid         string
-	SubscriptionType string // mwi, extension_state
+	SubscriptionType string // mwi or extension_state
 	Extension        string
-	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold,
+	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold or
 	// Unknown
 	ExtensionStates string
 	Mailboxes       string
@@ -88,9 +88,9 @@ type OutboundSubscriptionDetail struct {
 	Callid           string
 	State            string
 	Callerid         string
-	SubscriptionType string // mwi, extension_state
+	SubscriptionType string // mwi or extension_state
 	Extension        string
-	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold,
+	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold or
 	// Unknown
 	ExtensionStates string
 	Mailboxes       string

@@ -52,7 +52,7 @@ type AgentComplete struct {
 	Interface  string
 	HoldTime   time.Duration
 	TalkTime   time.Duration
-	Reason     string // caller, agent, transfer
+	Reason     string // caller, agent or transfer
 }
 
 // EventName is "AgentComplete".
@@ -362,7 +362,7 @@ type QueueMember struct {
 	Name           string
 	Location       string
 	StateInterface string
-	Membership     string // dynamic, static
+	Membership     string // dynamic or static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -428,7 +428,7 @@ type QueueMemberAdded struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string // dynamic, realtime, static
+	Membership     string // dynamic, realtime or static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -497,7 +497,7 @@ type QueueMemberPause struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string // dynamic, realtime, static
+	Membership     string // dynamic, realtime or static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -566,7 +566,7 @@ type QueueMemberPenalty struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string // dynamic, realtime, static
+	Membership     string // dynamic, realtime or static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -635,7 +635,7 @@ type QueueMemberRemoved struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string // dynamic, realtime, static
+	Membership     string // dynamic, realtime or static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -704,7 +704,7 @@ type QueueMemberRinginuse struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string // dynamic, realtime, static
+	Membership     string // dynamic, realtime or static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time
@@ -773,7 +773,7 @@ type QueueMemberStatus struct {
 	MemberName     string
 	Interface      string
 	StateInterface string
-	Membership     string // dynamic, realtime, static
+	Membership     string // dynamic, realtime or static
 	Penalty        int
 	CallsTaken     int
 	LastCall       time.Time

@@ -8,7 +8,7 @@ type AuthMethodNotAllowed struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -64,7 +64,7 @@ type ChallengeResponseFailed struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -118,7 +118,7 @@ type ChallengeSent struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -172,7 +172,7 @@ type FailedACL struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -226,7 +226,7 @@ type InvalidAccountID struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -278,7 +278,7 @@ type InvalidPassword struct {
 	Event
 
 	EventTV           string
-	Severity          string // Informational, Error
+	Severity          string // Informational or Error
 	Service           string
 	EventVersion      int
 	AccountID         string
@@ -335,7 +335,7 @@ type InvalidTransport struct {
 	Event
 
 	EventTV            string
-	Severity           string // Informational, Error
+	Severity           string // Informational or Error
 	Service            string
 	EventVersion       int
 	AccountID          string
@@ -389,7 +389,7 @@ type LoadAverageLimit struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -440,7 +440,7 @@ type MemoryLimit struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -491,7 +491,7 @@ type RequestBadFormat struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -548,7 +548,7 @@ type RequestNotAllowed struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -605,7 +605,7 @@ type RequestNotSupported struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -659,7 +659,7 @@ type SessionLimit struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -710,7 +710,7 @@ type SuccessfulAuth struct {
 	Event
 
 	EventTV       string
-	Severity      string // Informational, Error
+	Severity      string // Informational or Error
 	Service       string
 	EventVersion  int
 	AccountID     string
@@ -764,7 +764,7 @@ type UnexpectedAddress struct {
 	Event
 
 	EventTV         string
-	Severity        string // Informational, Error
+	Severity        string // Informational or Error
 	Service         string
 	EventVersion    int
 	AccountID       string

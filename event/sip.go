@@ -9,7 +9,7 @@ type SessionTimeout struct {
 
 	Channel Channel
 
-	Source string // RTPTimeout, SIPSessionTimer
+	Source string // RTPTimeout or SIPSessionTimer
 }
 
 // EventName is "SessionTimeout".

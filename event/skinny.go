@@ -3,7 +3,9 @@
 package event
 
 // DeviceEntry is one SCCP phone. It comes in the answer to SKINNYdevices.
-// Asterisk 20 is the last to have it. No blank line terminator.
+// Asterisk 20 is the last to have it. No blank line stands behind it, so that
+// several come as one event: the fields are those of the last, and Frame has
+// all.
 type DeviceEntry struct {
 	Event
 
@@ -13,7 +15,7 @@ type DeviceEntry struct {
 	DeviceId          string
 	IPaddress         string
 	Type              string
-	Devicestatus      string // registered, unregistered
+	Devicestatus      string // registered or unregistered
 	NumberOfLines     int
 }
 
@@ -72,7 +74,9 @@ func (e *DevicelistComplete) DecodeEvent(ev Event) []FieldError {
 }
 
 // LineEntry is one line of an SCCP phone. It comes in the answer to
-// SKINNYlines. Asterisk 20 is the last to have it. No blank line terminator.
+// SKINNYlines. Asterisk 20 is the last to have it. No blank line stands
+// behind it, so that several come as one event: the fields are those of the
+// last, and Frame has all.
 type LineEntry struct {
 	Event
 

@@ -11,10 +11,10 @@ type Channel struct {
 	Name              string
 	State             ChannelState
 	StateDesc         string
-	CallerIDNum       string // <unknown> if it is not known
-	CallerIDName      string // <unknown> if it is not known
-	ConnectedLineNum  string // <unknown> if it is not known
-	ConnectedLineName string // <unknown> if it is not known
+	CallerIDNum       string // <unknown> if nobody knows
+	CallerIDName      string // <unknown> if nobody knows
+	ConnectedLineNum  string // <unknown> if nobody knows
+	ConnectedLineName string // <unknown> if nobody knows
 	Language          string
 	AccountCode       string
 	Context           string
@@ -22,8 +22,8 @@ type Channel struct {
 	Priority          int
 	UniqueID          string
 	LinkedID          string
-	TenantID          string     // when: non-empty tenant id
-	Variables         []Variable // when: channelvars configured; one header per variable
+	TenantID          string     // if there is one
+	Variables         []Variable // those in channelvars of manager.conf
 }
 
 // decode takes the header if it is one of the block with this prefix.
@@ -78,11 +78,11 @@ type Bridge struct {
 	UniqueID        string
 	Type            string
 	Technology      string
-	Creator         string // <unknown> if it is not known
-	Name            string // <unknown> if it is not known
+	Creator         string // <unknown> if nobody knows
+	Name            string // <unknown> if nobody knows
 	NumChannels     int
 	VideoSourceMode BridgeVideoMode
-	VideoSource     string // when: video mode not none and a source is set
+	VideoSource     string // if there is one
 }
 
 // decode takes the header if it is one of the block with this prefix.

@@ -84,7 +84,7 @@ type ExtensionStatus struct {
 	Context string
 	Hint    string
 	Status  ExtensionState
-	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold,
+	// Idle, InUse, Busy, Unavailable, Ringing, InUse&Ringing, Hold, InUse&Hold or
 	// Unknown
 	StatusText string
 }

@@ -5,7 +5,7 @@ package event
 import "time"
 
 // DeadlockStart tells that a thread seems to wait for ever. It takes read
-// class system. Only in DEBUG_THREADS+DETECT_DEADLOCKS builds.
+// class system. It needs a build with DEBUG_THREADS and DETECT_DEADLOCKS.
 type DeadlockStart struct {
 	Event
 
@@ -29,8 +29,8 @@ func (e *DeadlockStart) DecodeEvent(ev Event) []FieldError {
 }
 
 // FullyBooted tells that Asterisk has started all it should start. It takes
-// read class system. Also written directly after a successful Login, then
-// without Timestamp/SystemName and unfiltered.
+// read class system. A session gets it right after its login too, if Asterisk
+// has started before.
 type FullyBooted struct {
 	Event
 
@@ -90,7 +90,7 @@ func (e *Load) DecodeEvent(ev Event) []FieldError {
 type LogChannel struct {
 	Event
 
-	Channel string // log file name
+	Channel string // name of the file
 	Enabled bool
 	Reason  string
 }
@@ -147,7 +147,7 @@ func (e *Reload) DecodeEvent(ev Event) []FieldError {
 type Shutdown struct {
 	Event
 
-	Shutdown string // Uncleanly, Cleanly
+	Shutdown string // Uncleanly or Cleanly
 	Restart  bool
 }
 
@@ -170,8 +170,8 @@ func (e *Shutdown) DecodeEvent(ev Event) []FieldError {
 }
 
 // TestEvent is for the tests of Asterisk itself. It takes read class
-// reporting. Only in TEST_FRAMEWORK builds. Other headers may come: see Get
-// and Frame.
+// reporting. It needs a build with TEST_FRAMEWORK. Other headers may come:
+// see Get and Frame.
 type TestEvent struct {
 	Event
 

@@ -16,8 +16,8 @@ type AttendedTransfer struct {
 	LocalOneChannel         Channel // zero if there is none
 	LocalTwoChannel         Channel // zero if there is none
 
-	Result                string // Fail, Invalid, Not Permitted, Success
-	DestType              string // Bridge, App, Link, Threeway, Fail
+	Result                string // Fail, Invalid, Not Permitted or Success
+	DestType              string // Bridge, App, Link, Threeway or Fail
 	DestBridgeUniqueid    string
 	DestApp               string
 	DestTransfererChannel string
@@ -61,7 +61,7 @@ type BlindTransfer struct {
 	TransfereeChannel Channel // zero if there is none
 	Bridge            Bridge  // zero if there is none
 
-	Result     string // Fail, Invalid, Not Permitted, Success
+	Result     string // Fail, Invalid, Not Permitted or Success
 	IsExternal bool
 	Context    string
 	Extension  string

@@ -70,15 +70,20 @@ func (e *event) when() string {
 
 // remarks are the notes about what comes over the wire.
 func (e *event) remarks() []string {
+	if r, ok := remarks[e.Name]; ok {
+		return r
+	}
 	return slices.DeleteFunc(slices.Clone(e.Notes), func(n string) bool { return strings.HasPrefix(n, "docs ") })
 }
 
-func and(words []string) string {
+func and(words []string) string { return join(words, " and ") }
+
+func join(words []string, last string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
+	n := len(words) - 1
+	return strings.Join(words[:n], ", ") + last + words[n]
 }
 
 // note returns the comment of a snapshot's field.
@@ -87,24 +92,6 @@ func (b *block) note() string {
 		return " // zero if there is none"
 	}
 	return ""
-}
-
-// formats are how texts are written, where the catalogue's words would not do
-// as a comment. The empty ones say nothing that a reader needs.
-var formats = map[string]string{
-	"YYYY-MM-DD HH:MM:SS server local":                     "2006-01-02 15:04:05 in the server's time zone",
-	"YYYY-MM-DD HH:MM:SS server local or empty":            "2006-01-02 15:04:05 in the server's time zone, or empty",
-	"channel name, or requested Tech/data when no channel": "the channel, or what was to be dialled if there is none",
-	"composite":         "",
-	"int (description)": "a number and what it means, in parentheses",
-	"int or hint":       "a number, or hint",
-	"json":              "JSON",
-	"methods or no":     "the methods, or no",
-	"name=value":        "",
-	"text seconds":      "seconds, in words",
-	"type(name)":        "a number and its name in parentheses",
-	"uri-encoded":       "URI-encoded: see net/url.PathUnescape",
-	"usec or N/A":       "microseconds, or N/A",
 }
 
 // note returns the comment of a field, often none.
@@ -125,16 +112,18 @@ func (f *field) note() string {
 		}
 		say(format)
 		if len(f.Enum) > 0 {
-			say(strings.Join(f.Enum, ", "))
+			say(join(f.Enum, " or "))
 		}
 	}
 	if f.Default != "" {
-		say(f.Default + " if it is not known")
+		say(f.Default + " if nobody knows")
 	}
 	if f.OnlyFor != "" {
 		say("for " + and(strings.Split(f.OnlyFor, ",")))
 	}
-	if f.Condition != "" {
+	if c, ok := conditions[f.Condition]; ok {
+		say(c)
+	} else if f.Condition != "" {
 		say("when: " + f.Condition)
 	}
 	if f.Since != "" {

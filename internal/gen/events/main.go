@@ -77,9 +77,9 @@ func generate(c *catalog.Catalog) (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string]string{
+		"all.go":            m.decode(),
 		"enums.go":          m.enums(),
 		"snapshots.go":      m.snapshots(),
-		"generated.go":      m.decode(),
 		"../docs/events.md": m.table(),
 	}
 	for _, file := range m.files() {

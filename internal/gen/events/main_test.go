@@ -134,4 +134,7 @@ func TestTablesNameWhatIsThere(t *testing.T) { // no entry is left over
 	for name := range phrases {
 		require.True(t, events[name], name)
 	}
+	for name := range remarks {
+		require.True(t, events[name], name)
+	}
 }

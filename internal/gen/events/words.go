@@ -14,6 +14,69 @@ var phrases = func() map[string]string {
 	return m
 }()
 
+// remarks stand for the notes of the catalogue where those would not do as a
+// comment, or tell a reader of the typed event nothing.
+var remarks = map[string][]string{
+	"AOC-D":            {flattened},
+	"AOC-E":            {flattened},
+	"AOC-S":            {flattened},
+	"Agents":           nil,
+	"ConfbridgeRecord": nil,
+	"DeadlockStart":    {"it needs a build with DEBUG_THREADS and DETECT_DEADLOCKS"},
+	"DeviceEntry":      {glued},
+	"EndpointList":     nil,
+	"FullyBooted":      {"a session gets it right after its login too, if Asterisk has started before"},
+	"LineEntry":        {glued},
+	"MCID":             {"it needs a libpri that knows MCID"},
+	"PeerStatus":       {"in a list it has a Privilege header like a broadcast"},
+	"RTCPReceived":     nil,
+	"RTCPSent":         nil,
+	"Status":           {"it has a Privilege header like a broadcast, but is none"},
+	"TestEvent":        {"it needs a build with TEST_FRAMEWORK"},
+	"UserEvent": {
+		"from a dialplan or ARI it has Channel, and further channels under the prefixes 2, 3 and so on",
+		"from a session it has all headers of the action",
+	},
+	"VarSet": {`for a global variable Channel.Name and Channel.UniqueID are "none"`},
+}
+
+const glued = "no blank line stands behind it, so that several come as one event: the fields are those of the last, and Frame has all"
+
+const flattened = "what is nested is flattened: names are joined by slashes, the elements of lists numbered in parentheses, and nothing is an empty value"
+
+// formats are how texts are written, where the catalogue's words would not do
+// as a comment. The empty ones say nothing that a reader needs.
+var formats = map[string]string{
+	"YYYY-MM-DD HH:MM:SS server local":                     "2006-01-02 15:04:05 in the server's time zone",
+	"YYYY-MM-DD HH:MM:SS server local or empty":            "2006-01-02 15:04:05 in the server's time zone, or empty",
+	"channel name, or requested Tech/data when no channel": "the channel, or what was to be dialled if there is none",
+	"composite":         "",
+	"int (description)": "a number and what it means, in parentheses",
+	"int or hint":       "a number, or hint",
+	"json":              "JSON",
+	"log file name":     "name of the file",
+	"methods or no":     "the methods, or no",
+	"name/data":         "its name, a slash and what it is given",
+	"name=value":        "",
+	"text seconds":      "seconds, in words",
+	"type(name)":        "a number and its name in parentheses",
+	"uri-encoded":       "URI-encoded: see net/url.PathUnescape",
+	"usec or N/A":       "microseconds, or N/A",
+}
+
+// conditions are when a header comes, in words for a comment.
+var conditions = map[string]string{
+	"analog signalling module": "from the module for analog signalling",
+	"application originate":    "of a call to an application",
+	"chan_dahdi":               "from chan_dahdi",
+	"channelvars configured; one header per variable": "those in channelvars of manager.conf",
+	"extension originate":                             "of a call to an extension",
+	"non-empty tenant id":                             "if there is one",
+	"sent by AMI action with ActionID":                "of the action, if it was one that had any",
+	"Variables / AllVariables requested":              "those that the action asked for",
+	"video mode not none and a source is set":         "if there is one",
+}
+
 const phraseTable = `
 AGIExecEnd: tells that an AGI command has ended, and how
 AGIExecStart: tells that a channel begins to run an AGI command
@@ -156,7 +219,7 @@ NewConnectedLine: tells that a channel has another connected line
 Newchannel: tells that there is a new channel
 Newexten: tells that a channel runs the next application of its dialplan
 Newstate: tells that the state of a channel has changed
-OriginateResponse: tells how an asynchronous Originate ended. It goes to every session, with the ActionID of the one that asked; compare it
+OriginateResponse: tells how an asynchronous Originate ended. Every session gets it, so compare the ActionID: it is that of the action
 OutboundRegistrationDetail: is one registration of this server at another
 OutboundSubscriptionDetail: is one subscription that this server has elsewhere
 PJSIPMaintenanceStatus: tells whether a PJSIP endpoint is in maintenance
@@ -211,7 +274,7 @@ UnParkedCall: tells that a parked call was fetched
 UnexpectedAddress: tells that a request came from an address that the account does not have
 Unhold: tells that a channel is no longer on hold
 Unload: tells that a module was unloaded
-UserEvent: is what a dialplan or a manager session made up: UserEvent is its name, and the headers are what they like
+UserEvent: is what a dialplan or a session made up: the field UserEvent has its name, and the headers are what they like
 VarSet: tells that a channel variable or a global one was set
 VoicemailBoxDetail: is one message in a mailbox
 VoicemailPasswordChange: tells that somebody has changed the password of a mailbox
