@@ -250,8 +250,8 @@ func TestOn(t *testing.T) {
 		require.Equal(t, 1, n)
 		require.Zero(t, hangups.Dropped())
 		hangups.Close()
-		for range hangups.All(t.Context()) {
-			t.Fatal("closed")
+		for _, err := range hangups.All(t.Context()) {
+			t.Fatal("it is closed", err)
 		}
 	})
 }

@@ -155,7 +155,7 @@ func quoted(list []string) string {
 // strategyOf returns the expression for the action's strategy.
 func strategyOf(a catalog.Action) string {
 	var more []string
-	kind := ""
+	kind := "Single"
 	switch {
 	case a.Completion == "none":
 		kind = "Bare"
@@ -172,8 +172,6 @@ func strategyOf(a catalog.Action) string {
 		if a.List.ErrorAfterStart == "non-terminal" {
 			more = append(more, "ErrorGoesOn: true")
 		}
-	default:
-		kind = "Single"
 	}
 	if items := broadcasts[a.Name]; items != nil {
 		more = append(more, fmt.Sprintf("Items: []string{%s}", quoted(items)))

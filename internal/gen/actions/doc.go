@@ -149,7 +149,7 @@ func comment(text, indent string) string {
 	}
 	var b strings.Builder
 	line := indent + "//"
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if len(line)+1+len(word) > 80 {
 			b.WriteString(line + "\n")
 			line = indent + "//"
