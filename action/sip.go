@@ -197,7 +197,7 @@ func (SIPshowpeer) Decode(a Answer) SIPshowpeerResult {
 	r.RegContact = r.Response.Get("Reg-Contact")
 	r.QualifyFreq = r.Response.Get("QualifyFreq")
 	r.Parkinglot = r.Response.Get("Parkinglot")
-	r.ChanVariable = r.pairs("ChanVariable")
+	r.ChanVariables = r.pairs("ChanVariable")
 	r.SIPUseReasonHeader = r.yes("SIP-Use-Reason-Header")
 	r.Description = r.Response.Get("Description")
 	return r
@@ -272,7 +272,7 @@ type SIPshowpeerResult struct {
 	RegContact         string
 	QualifyFreq        string
 	Parkinglot         string
-	ChanVariable       []event.Variable // name=value
+	ChanVariables      []event.Variable // name=value
 	SIPUseReasonHeader bool
 	Description        string
 }

@@ -64,8 +64,8 @@ func response(a catalog.Action) (result, decode, extra string, err error) {
 		if err != nil {
 			return "", "", "", err
 		}
-		f.WriteString(declare(fieldName(p.Name), typ, valueDoc(p)))
-		target := "r." + fieldName(p.Name)
+		f.WriteString(declare(paramName(p), typ, valueDoc(p)))
+		target := "r." + paramName(p)
 		if expr == "at" { // Event knows how to read it
 			fmt.Fprintf(&d, "%s, _ = event.Event{Frame: a.Response}.Timestamp()\n", target)
 			continue

@@ -1,0 +1,138 @@
+package action_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/apn/ami/action"
+	"github.com/apn/ami/event"
+	"github.com/apn/ami/frame"
+	"github.com/apn/ami/internal/catalog"
+	"github.com/apn/ami/strategy"
+)
+
+func parse(t *testing.T, lines ...string) *frame.Frame {
+	t.Helper()
+	f, err := frame.Parse(strings.Join(lines, "\r\n") + "\r\n\r\n")
+	require.NoError(t, err)
+	return f
+}
+
+// TestEveryListCompletes: the answer that the catalogue describes is complete
+// with its end and not before, item by item; and so is an empty one in each of
+// the three forms that Asterisk has for it (C2).
+func TestEveryListCompletes(t *testing.T) {
+	all, lists := typed(), 0
+	for _, a := range load(t).Actions {
+		if a.List == nil {
+			continue
+		}
+		lists++
+		t.Run(a.Name, func(t *testing.T) {
+			start := parse(t, "Response: Success", "ActionID: 1", "EventList: start")
+			end := parse(t, "Event: "+a.List.Complete, "ActionID: 1", "EventList: Complete", "ListItems: 1")
+
+			s := all[a.Name].Strategy()
+			p := s.Begin()
+			require.Equal(t, strategy.Keep, p.Offer(start))
+			for _, item := range a.List.Items {
+				require.Equal(t, strategy.Keep, p.Offer(parse(t, itemLines(a, item)...)), item)
+			}
+			require.Equal(t, strategy.Done, p.Offer(end))
+
+			p = s.Begin()
+			require.Equal(t, strategy.Keep, p.Offer(start))
+			require.Equal(t, strategy.Done, p.Offer(end), "an empty list")
+			p = s.Begin()
+			require.Equal(t, strategy.Done, p.Offer(parse(t, "Response: Success", "ActionID: 1")), "a plain Success")
+			for _, message := range s.Empty {
+				p = s.Begin()
+				require.Equal(t, strategy.Done, p.Offer(parse(t, "Response: Error", "ActionID: 1", "Message: "+message)), "an Error")
+			}
+			p = s.Begin()
+			require.Equal(t, strategy.Refused, p.Offer(parse(t, "Response: Error", "ActionID: 1", "Message: Permission denied")))
+		})
+	}
+	require.Equal(t, 51, lists)
+}
+
+// itemLines is an item as Asterisk sends it, with its bad habits.
+func itemLines(a catalog.Action, item string) []string {
+	lines := []string{"Event: " + item, "X: 1"}
+	switch a.Name {
+	case "Status", "SIPpeerstatus":
+		lines = append(lines, "Privilege: Call")
+	case "IAXpeers":
+		return lines // no ActionID
+	}
+	return append(lines, "ActionID: 1")
+}
+
+func answer(t *testing.T, lines ...string) action.Answer {
+	t.Helper()
+	return action.Answer{Node: "pbx1", Response: parse(t, lines...)}
+}
+
+// TestResults of Responses of which there is no recording with content.
+func TestResults(t *testing.T) { // C7
+	rules := action.QueueRule{}.Decode(answer(t, "Response: Success", "RuleList: a", "Rule: 10,+5,-2", "Rule: 20,1,0", "RuleList: b"))
+	require.Equal(t, []action.QueueRuleList{{Name: "a", Rules: []string{"10,+5,-2", "20,1,0"}}, {Name: "b"}}, rules)
+	require.Empty(t, action.QueueRule{}.Decode(answer(t, "Response: Success", "Rule: 1,2,3")), "a rule of no list")
+
+	config := action.GetConfig{}.Decode(answer(t, "Response: Success",
+		"Category-000000: general", "IsTemplate-000000: 0", "Line-000000-000000: a=b=c", "Line-000000-000001: no value",
+		"Category-000001: tpl", "IsTemplate-000001: 1", `Templates-000001: "general,other"`, "Line-000009-000000: stray=1"))
+	require.Equal(t, []action.ConfigCategory{
+		{Name: "general", Lines: []action.ConfigLine{{Name: "a", Value: "b=c"}, {Name: "no value"}}},
+		{Name: "tpl", Template: true, Bases: []string{"general", "other"}},
+	}, config.Categories)
+	require.Equal(t, []string{"x", "y"}, action.ListCategories{}.Decode(answer(t, "Response: Success", "Category-000000: x", "Category-000001: y")))
+
+	require.Equal(t, []action.CommandFacts{{Name: "Ping", Synopsis: "Keepalive command."}, {Name: "Hangup", Synopsis: "Hangup channel.", Privilege: []string{"system", "call"}}},
+		action.ListCommands{}.Decode(answer(t, "Response: Success", "ActionID: 1", "Ping: Keepalive command.  (Priv: <none>)", "Hangup: Hangup channel.  (Priv: system,call,all)")))
+
+	count := action.MailboxCount{}.Decode(answer(t, "Response: Success", "Mailbox: 1@default", "NewMessages: many", "OldMessages: 3"))
+	require.Equal(t, 3, count.OldMessages)
+	require.Zero(t, count.NewMessages)
+	require.Equal(t, []event.FieldError{{Event: "Response", Key: "NewMessages", Value: "many", Want: "a whole number"}}, count.Invalid)
+	require.Zero(t, count.UrgMessages, "absent, and no error")
+
+	settings := action.CoreSettings{}.Decode(answer(t, "Response: Success", "CoreMaxLoadAvg: 1.5", "CoreCDRenabled: Yes", "CoreHTTPenabled: perhaps"))
+	require.InDelta(t, 1.5, settings.CoreMaxLoadAvg, 0)
+	require.True(t, settings.CoreCDRenabled)
+	require.Len(t, settings.Invalid, 1)
+
+	peer := action.SIPshowpeer{}.Decode(answer(t, "Response: Success", "ChanVariable: a=b=c", "ChanVariable: d"))
+	require.Equal(t, []event.Variable{{Name: "a", Value: "b=c"}, {Name: "d"}}, peer.ChanVariables)
+
+	line := action.SKINNYshowline{}.Decode(action.Answer{Response: &frame.Frame{}, Items: []*frame.Frame{parse(t, "Channeltype: SKINNY", "Group: 7")}})
+	require.Equal(t, "7", line.Get("group"))
+	require.Empty(t, line.Get("Device"))
+	require.Equal(t, "moved", action.VoicemailMove{}.Decode(answer(t, "Response: Success", "Message: moved\n")).Message())
+}
+
+func TestOriginateResult(t *testing.T) { // C2
+	for _, tc := range []struct {
+		end      []string
+		want     event.OriginateReason
+		id       string
+		answered bool
+	}{
+		{nil, event.OriginateReasonAnswered, "", true},
+		{[]string{"Event: OriginateResponse", "Response: Failure", "Channel: PJSIP/1", "Reason: 5", "Uniqueid: <unknown>"}, event.OriginateReasonBusy, "", false},
+		{[]string{"Event: OriginateResponse", "Response: Success", "Channel: PJSIP/1", "Reason: 4", "Uniqueid: 1.2"}, event.OriginateReasonAnswered, "1.2", true},
+		{[]string{"Event: OriginateResponse", "Response: Failure", "Channel: PJSIP/1"}, 0, "", false},
+	} {
+		a := answer(t, "Response: Success")
+		if tc.end != nil {
+			a.End = parse(t, tc.end...)
+		}
+		r := action.Originate{Async: tc.end != nil}.Decode(a)
+		require.Equal(t, tc.want, r.Reason, fmt.Sprint(tc.end))
+		require.Equal(t, tc.id, r.UniqueID)
+		require.Equal(t, tc.answered, r.Answered())
+	}
+}
