@@ -37,6 +37,11 @@ func TestEveryListCompletes(t *testing.T) {
 
 			s := all[a.Name].Strategy()
 			p := s.Begin()
+			if a.List.BrokenFraming { // no blank line between the items, nor before the end
+				require.Equal(t, strategy.Keep, p.Offer(start))
+				require.Equal(t, strategy.Done, p.Offer(parse(t, "Event: "+a.List.Items[0], "X: 1", "Event: "+a.List.Complete, "EventList: Complete")))
+			}
+			p = s.Begin()
 			require.Equal(t, strategy.Keep, p.Offer(start))
 			for _, item := range a.List.Items {
 				require.Equal(t, strategy.Keep, p.Offer(parse(t, itemLines(a, item)...)), item)
@@ -111,6 +116,15 @@ func TestResults(t *testing.T) { // C7
 	line := action.SKINNYshowline{}.Decode(action.Answer{Response: &frame.Frame{}, Items: []*frame.Frame{parse(t, "Channeltype: SKINNY", "Group: 7")}})
 	require.Equal(t, "7", line.Get("group"))
 	require.Empty(t, line.Get("Device"))
+	merged := action.Answer{Node: "pbx1", Response: &frame.Frame{}, End: parse(t, "Event: DeviceEntry", "ActionID: 1", "ObjectName: a", "NumberOfLines: 2",
+		"Event: DeviceEntry", "ObjectName: b", "Event: DevicelistComplete", "EventList: Complete", "ListItems: 2")}
+	phones := action.SKINNYdevices{}.Decode(merged)
+	require.Len(t, phones, 2)
+	require.Equal(t, "a", phones[0].ObjectName)
+	require.Equal(t, 2, phones[0].NumberOfLines)
+	require.Equal(t, "b", phones[1].ObjectName)
+	require.Equal(t, "pbx1", phones[1].Node)
+	require.Empty(t, action.SKINNYlines{}.Decode(action.Answer{Response: &frame.Frame{}, End: parse(t, "Event: LinelistComplete")}))
 	require.Equal(t, "moved", action.VoicemailMove{}.Decode(answer(t, "Response: Success", "Message: moved\n")).Message())
 }
 
@@ -134,5 +148,34 @@ func TestOriginateResult(t *testing.T) { // C2
 		require.Equal(t, tc.want, r.Reason, fmt.Sprint(tc.end))
 		require.Equal(t, tc.id, r.UniqueID)
 		require.Equal(t, tc.answered, r.Answered())
+	}
+}
+
+// TestReplyEvents: the two actions that one event answers behind the Response.
+func TestReplyEvents(t *testing.T) { // C2
+	for _, a := range []action.Action{action.FAXSession{SessionNumber: 1}, action.FAXStats{}} {
+		s := a.Strategy()
+		p := s.Begin()
+		require.Equal(t, strategy.Keep, p.Offer(parse(t, "Response: Success", "ActionID: 1")))
+		require.Equal(t, strategy.Done, p.Offer(parse(t, "Event: "+a.Name(), "ActionID: 1")))
+		p = s.Begin()
+		require.Equal(t, strategy.Refused, p.Offer(parse(t, "Response: Error", "ActionID: 1")))
+	}
+	stats := action.FAXStats{}.Decode(action.Answer{Response: &frame.Frame{}, End: parse(t, "Event: FAXStats", "ActionID: 1", "CurrentSessions: 3")})
+	require.Equal(t, 3, stats.CurrentSessions)
+}
+
+// TestValuesThatMayBeSecrets print and marshal without them (G2).
+func TestValuesThatMayBeSecrets(t *testing.T) {
+	for _, v := range []any{
+		action.DBPut{Family: "f", Key: "k", Val: "canary"},
+		action.UpdateConfig{Changes: []action.ConfigChange{{Var: "secret", Value: "canary", Match: "canary"}}},
+		action.ConfigLine{Name: "secret", Value: "canary"},
+		event.Channel{Variables: []event.Variable{{Name: "TOKEN", Value: "canary"}}},
+		action.GetConfig{}.Decode(answer(t, "Response: Success", "Category-000000: c", "Line-000000-000000: secret=canary")),
+	} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			require.NotContains(t, fmt.Sprintf(verb, v), "canary", "%s of %T", verb, v)
+		}
 	}
 }

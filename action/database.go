@@ -3,6 +3,9 @@
 package action
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
@@ -116,8 +119,8 @@ func (DBGetTree) Decode(a Answer) []event.DBGetTreeResponse {
 	return items[event.DBGetTreeResponse](a)
 }
 
-// DBPut writes an entry of Asterisk's database (main/db.c:manager_dbput).
-// Privilege system.
+// DBPut writes an entry of Asterisk's database. It prints and marshals without
+// the value, which may be a secret (main/db.c:manager_dbput). Privilege system.
 type DBPut struct {
 	Family string // required
 	Key    string // required
@@ -143,3 +146,16 @@ func (DBPut) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strat
 func (DBPut) Decode(a Answer) Success {
 	return Success{a}
 }
+
+// String returns the parameters, and a mark in place of Val.
+func (a DBPut) String() string {
+	return fmt.Sprintf("DBPut Family=%q Key=%q Val=%s", a.Family, a.Key, redacted)
+}
+
+// Format makes every verb print what String returns.
+func (a DBPut) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a DBPut) MarshalText() ([]byte, error) { return []byte(a.String()), nil }

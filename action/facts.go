@@ -79,6 +79,8 @@ func (r *row) decode() strategy.Strategy {
 			out.Unannounced = true
 		case 'e':
 			out.ErrorGoesOn = true
+		case 'm':
+			out.Merged = true
 		case 'b':
 			out.Blocking = true
 		case '2':

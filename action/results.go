@@ -1,6 +1,11 @@
 package action
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/apn/ami/event"
+	"github.com/apn/ami/frame"
+)
 
 // A CommandResult is what a CLI command has printed.
 type CommandResult struct {
@@ -93,3 +98,35 @@ func (SKINNYshowdevice) Decode(a Answer) SKINNYResult { return SKINNYResult{a} }
 
 // Decode implements Typed.
 func (SKINNYshowline) Decode(a Answer) SKINNYResult { return SKINNYResult{a} }
+
+// Decode implements Typed.
+func (SKINNYdevices) Decode(a Answer) []event.DeviceEntry { return items[event.DeviceEntry](apart(a)) }
+
+// Decode implements Typed.
+func (SKINNYlines) Decode(a Answer) []event.LineEntry { return items[event.LineEntry](apart(a)) }
+
+// apart makes an item of each event of a list that came as one message: a new one
+// begins with each header Event (channels/chan_skinny.c:_skinny_show_devices).
+func apart(a Answer) Answer {
+	var texts []string
+	for _, f := range append(a.Items[:len(a.Items):len(a.Items)], a.End) {
+		if f == nil {
+			continue
+		}
+		for key, value := range f.All() {
+			if key == "Event" {
+				texts = append(texts, "")
+			}
+			if last := len(texts) - 1; last >= 0 {
+				texts[last] += key + ": " + value + "\r\n"
+			}
+		}
+	}
+	a.Items = nil
+	for _, text := range texts {
+		if f, err := frame.Parse(text + "\r\n"); err == nil { // it was one before
+			a.Items = append(a.Items, f)
+		}
+	}
+	return a
+}

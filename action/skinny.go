@@ -3,13 +3,11 @@
 package action
 
 import (
-	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
 
-// SKINNYdevices lists the SCCP devices. Asterisk ends its items without a blank
-// line, so that they arrive as one
+// SKINNYdevices lists the SCCP phones
 // (channels/chan_skinny.c:manager_skinny_show_devices). Privilege system or
 // reporting. Gone since Asterisk 21. The list ends with DevicelistComplete.
 type SKINNYdevices struct{}
@@ -21,15 +19,11 @@ func (SKINNYdevices) Name() string { return "SKINNYdevices" }
 func (SKINNYdevices) AppendFields(dst []frame.Field) ([]frame.Field, error) { return dst, nil }
 
 // Strategy implements Action.
-func (SKINNYdevices) Strategy() strategy.Strategy { return strategy.ListOf("DevicelistComplete") }
-
-// Decode implements Typed.
-func (SKINNYdevices) Decode(a Answer) []event.DeviceEntry {
-	return items[event.DeviceEntry](a)
+func (SKINNYdevices) Strategy() strategy.Strategy {
+	return strategy.Strategy{Kind: strategy.List, Terminal: []string{"DevicelistComplete"}, Merged: true}
 }
 
-// SKINNYlines lists the SCCP lines. Asterisk ends its items without a blank
-// line, so that they arrive as one
+// SKINNYlines lists the SCCP lines
 // (channels/chan_skinny.c:manager_skinny_show_lines). Privilege system or
 // reporting. Gone since Asterisk 21. The list ends with LinelistComplete.
 type SKINNYlines struct{}
@@ -41,11 +35,8 @@ func (SKINNYlines) Name() string { return "SKINNYlines" }
 func (SKINNYlines) AppendFields(dst []frame.Field) ([]frame.Field, error) { return dst, nil }
 
 // Strategy implements Action.
-func (SKINNYlines) Strategy() strategy.Strategy { return strategy.ListOf("LinelistComplete") }
-
-// Decode implements Typed.
-func (SKINNYlines) Decode(a Answer) []event.LineEntry {
-	return items[event.LineEntry](a)
+func (SKINNYlines) Strategy() strategy.Strategy {
+	return strategy.Strategy{Kind: strategy.List, Terminal: []string{"LinelistComplete"}, Merged: true}
 }
 
 // SKINNYshowdevice describes an SCCP device

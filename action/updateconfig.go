@@ -2,6 +2,7 @@ package action
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -25,7 +26,8 @@ type UpdateConfig struct {
 	Changes              []ConfigChange
 }
 
-// A ConfigChange is one step of UpdateConfig.
+// A ConfigChange is one step of UpdateConfig. It prints and marshals without
+// Value and Match, which may be secrets.
 type ConfigChange struct {
 	// Action is one of NewCat, RenameCat, DelCat, EmptyCat, Update, Delete,
 	// Append, Insert. Required.
@@ -39,6 +41,19 @@ type ConfigChange struct {
 	// separated by commas.
 	Options string
 }
+
+// String returns what is changed, and a mark in place of the value.
+func (c ConfigChange) String() string {
+	return fmt.Sprintf("%s [%s] %s=%s", c.Action, c.Cat, c.Var, redacted)
+}
+
+// Format makes every verb print what String returns.
+func (c ConfigChange) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, c.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (c ConfigChange) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // maxChanges is what fits the six digits of the header names. The limit of 128
 // headers for an action comes first.
@@ -87,8 +102,20 @@ type ConfigCategory struct {
 	Lines    []ConfigLine
 }
 
-// A ConfigLine is one setting.
+// A ConfigLine is one setting. It prints and marshals without its value, which
+// may be a secret.
 type ConfigLine struct{ Name, Value string }
+
+// String returns the name, and a mark in place of the value.
+func (l ConfigLine) String() string { return l.Name + "=" + redacted }
+
+// Format makes every verb print what String returns.
+func (l ConfigLine) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, l.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (l ConfigLine) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // A GetConfigResult is the answer to GetConfig.
 type GetConfigResult struct {

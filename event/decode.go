@@ -1,6 +1,8 @@
 package event
 
 import (
+	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -133,7 +135,17 @@ func unescape(s string) string {
 
 // A Variable is a channel variable that Asterisk shows with events because its
 // name is in channelvars of manager.conf.
+//
+// It prints without its value, which may be a secret.
 type Variable struct{ Name, Value string }
+
+// String returns the name, and a mark in place of the value.
+func (v Variable) String() string { return v.Name + "=[redacted]" }
+
+// Format makes every verb print what String returns.
+func (v Variable) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, v.String()) // a fmt.State has nowhere to report to
+}
 
 // An RTCPReport is one block of a report on a stream that was received.
 type RTCPReport struct {

@@ -188,8 +188,13 @@ func (p *Progress) event(f *frame.Frame) Verdict {
 			return Foreign
 		}
 		last := has(s.Terminal, name)
-		if s.Kind == Auto {
+		switch {
+		case s.Kind == Auto:
 			last = f.Get("EventList") != ""
+		case s.Merged && !last:
+			for _, event := range f.Values("Event") {
+				last = last || has(s.Terminal, event)
+			}
 		}
 		switch {
 		case !p.open && !last:

@@ -71,6 +71,10 @@ type Strategy struct {
 	// EventList: start (WaitEvent, FAXSession).
 	Unannounced bool
 
+	// Merged says that the items of a List and the event that ends it come as one
+	// message, because Asterisk puts no blank line between them (SKINNYdevices).
+	Merged bool
+
 	// ErrorGoesOn says that after EventList: start an Error does not end a
 	// List: its Terminal event still comes (PJSIPShowEndpoint).
 	ErrorGoesOn bool

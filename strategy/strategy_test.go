@@ -114,6 +114,8 @@ func TestListStrategies(t *testing.T) { // C2, C4, C9
 		{"regular", entries, []step{{start, strategy.Keep}, {item, strategy.Keep}, {item, strategy.Keep}, {complete, strategy.Done}}},
 		{"zero items", entries, []step{{start, strategy.Keep}, {complete, strategy.Done}}},
 		{"FAXSessions says Start", entries, []step{{"Response: Success\nActionID: a\nEventList: Start", strategy.Keep}, {complete, strategy.Done}}},
+		{"items and end in one message", with(entries, func(s *strategy.Strategy) { s.Merged = true }), []step{{start, strategy.Keep}, {item + "\nEvent: Entry\nX: 2", strategy.Keep}, {item + "\nEvent: EntryComplete", strategy.Done}}},
+		{"an end within an item is data", entries, []step{{start, strategy.Keep}, {item + "\nEvent: EntryComplete", strategy.Keep}, {complete, strategy.Done}}},
 		{"names in another case", strategy.ListOf("ENTRYcomplete"), []step{{start, strategy.Keep}, {complete, strategy.Done}}},
 		{"one of two terminals", strategy.Strategy{Kind: strategy.List, Terminal: []string{"Other", "EntryComplete"}}, []step{{start, strategy.Keep}, {complete, strategy.Done}}},
 		{"complete of another list", strategy.ListOf("Other"), []step{{start, strategy.Keep}, {complete, strategy.Keep}, {"", strategy.Expired}}},

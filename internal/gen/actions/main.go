@@ -123,7 +123,7 @@ func writeSource(name string, body []byte) error {
 // imports returns the import declaration that body needs.
 func imports(body []byte) string {
 	var std, own []string
-	for _, p := range []string{"time"} {
+	for _, p := range []string{"fmt", "io", "time"} {
 		if bytes.Contains(body, []byte(path.Base(p)+".")) {
 			std = append(std, fmt.Sprintf("\t%q\n", p))
 		}

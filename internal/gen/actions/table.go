@@ -55,7 +55,7 @@ func compact(s string) string {
 		_, kind, _ := strings.Cut(s, "Kind: strategy.")
 		t.WriteString(kind[:1]) // Single, List, Command, Bare
 	}
-	for _, flag := range []struct{ field, letter string }{{"Unannounced", "u"}, {"ErrorGoesOn", "e"}, {"Blocking", "b"}, {"Responses: 2", "2"}} {
+	for _, flag := range []struct{ field, letter string }{{"Unannounced", "u"}, {"ErrorGoesOn", "e"}, {"Merged", "m"}, {"Blocking", "b"}, {"Responses: 2", "2"}} {
 		if strings.Contains(s, flag.field) {
 			t.WriteString(flag.letter)
 		}

@@ -24,6 +24,8 @@ var resultByHand = map[string]string{
 	"ListCategories":   "[]string",
 	"ListCommands":     "[]CommandFacts",
 	"QueueRule":        "[]QueueRuleList",
+	"SKINNYdevices":    "[]event.DeviceEntry",
+	"SKINNYlines":      "[]event.LineEntry",
 	"SKINNYshowdevice": "SKINNYResult",
 	"SKINNYshowline":   "SKINNYResult",
 }
@@ -113,3 +115,6 @@ var notes = map[string]string{
 	"GetConfig.Category":             "empty: all",
 	"PJSIPShowMaintenance.Endpoint":  "empty: all",
 }
+
+// private are the parameters that no printing shows: they may hold secrets.
+var private = map[string]string{"DBPut": "Val"}
