@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test binary be the processes that a measurement starts.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "measure") {
+		if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+			_, _ = os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// TestEveryLibraryDoesItsJob: an adapter that breaks is noticed here and not in
+// the figures.
+func TestEveryLibraryDoesItsJob(t *testing.T) {
+	for _, f := range []string{"ping1", "command"} {
+		family, err := choose(f)
+		require.NoError(t, err)
+		for _, l := range libraries() {
+			if !family[0].Only(l) {
+				continue
+			}
+			t.Run(f+"/"+l.Name, func(t *testing.T) {
+				r, err := measure(t.Context(), family[0], l, time.Minute)
+				require.NoError(t, err)
+				require.Positive(t, r.Wall)
+				if l.Name == "ami" && f == "command" {
+					require.Equal(t, lines, r.Kept)
+				}
+			})
+		}
+	}
+}
+
+func TestParsers(t *testing.T) {
+	stream := []byte(strings.Repeat(eventText(), 10))
+	require.Len(t, eventText(), 422)
+	for _, l := range libraries() {
+		if l.Parse != nil {
+			require.Equal(t, 10, l.Parse(stream), l.Name)
+		}
+	}
+}
+
+// TestCrashOfOne: a library that crashes is a row of its own, and no end.
+func TestCrashOfOne(t *testing.T) {
+	family, err := choose("ping1")
+	require.NoError(t, err)
+	_, err = measure(t.Context(), family[0], Library{Name: "no such"}, time.Minute)
+	require.ErrorContains(t, err, `no library "no such"`)
+
+	tab := &table{families: family, results: map[string]map[string][]Result{}, failures: map[string]map[string]string{}}
+	tab.results["ping1"] = map[string][]Result{
+		"raw: bare read loop": {{P50: 40 * time.Microsecond}},
+		"ami":                 {{P50: 44 * time.Microsecond, P99: time.Millisecond}, {P50: 48 * time.Microsecond}, {P50: 10 * time.Second}},
+	}
+	tab.failures["ping1"] = map[string]string{"ivahaev/amigo": "exit status 2"}
+	text := tab.markdown()
+	require.Contains(t, text, "| ami | 48.0 µs | 1.20 | 0 ns |")
+	require.Contains(t, text, "| ivahaev/amigo | exit status 2 | | | | |")
+	require.NotContains(t, text, "heltonmarx")
+}
+
+func TestPlot(t *testing.T) {
+	tab := &table{results: map[string]map[string][]Result{"events": {"ami": {{CPU: time.Microsecond}}, "staskobzar/goami2": {{CPU: 4 * time.Microsecond}}}}}
+	svg := tab.svg()
+	require.Contains(t, svg, ">1,000,000</text>")
+	require.Contains(t, svg, `width="105"`, "a quarter")
+	require.True(t, strings.HasSuffix(svg, "</svg>\n"))
+}
+
+func TestBadFlags(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-rounds", "0"}, "must be 1 or more"},
+		{[]string{"-family", "none"}, "there is no such family"},
+		{[]string{"serve", "none"}, "no family"},
+		{[]string{"measure", "none", "ami", "x"}, "there is no such family"},
+	} {
+		var out bytes.Buffer
+		require.ErrorContains(t, run(t.Context(), tc.args, &out), tc.want)
+	}
+}
+
+// TestCommandLine runs the program as its user does.
+func TestCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "go", "run", ".", "-rounds", "1", "-family", "parse", "-plot", dir+"/plot.svg").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "| bound: copy and cut |")
+	require.FileExists(t, dir+"/plot.svg")
+}
