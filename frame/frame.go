@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 )
 
@@ -94,9 +95,14 @@ func (f *Frame) Lookup(key string) (value string, ok bool) {
 func (f *Frame) Values(key string) []string {
 	var values []string
 	for i := range f.Len() {
-		if v, ok := f.match(i, key); ok {
-			values = append(values, v)
+		v, ok := f.match(i, key)
+		if !ok {
+			continue
 		}
+		if len(values) == cap(values) && len(values) >= 16 { // most of the rest may be alike: Command output
+			values = slices.Grow(values, f.Len()-i)
+		}
+		values = append(values, v)
 	}
 	return values
 }

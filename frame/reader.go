@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // The sizes of the read buffer. It starts small, because most nodes of a large
@@ -257,14 +258,18 @@ func (r *Reader) fill() bool {
 	case r.buf == nil:
 		r.buf = make([]byte, idleBuffer)
 	case r.end-r.message < busyBuffer && len(r.buf) > keepBuffer:
+		large := r.buf
 		r.move(make([]byte, busyBuffer))
+		giveBack(large)
 	case r.message > 0: // what is left is the start of one message: little to copy
 		r.move(r.buf)
 	case r.end < len(r.buf):
 	case len(r.buf) >= r.lim.Buffer:
 		return false
 	default:
-		r.move(make([]byte, min(2*len(r.buf), r.lim.Buffer)))
+		small := r.buf
+		r.move(larger(small, r.lim.Buffer))
+		giveBack(small)
 	}
 	for range noProgress {
 		n, err := r.src.Read(r.buf[r.end:])
@@ -278,6 +283,32 @@ func (r *Reader) fill() bool {
 	}
 	r.err = io.ErrNoProgress
 	return true
+}
+
+// largeBuffers are what large messages were read into, shared by all readers: the
+// next one is spared growing into it step by step, and the collector its garbage.
+var largeBuffers sync.Pool
+
+// larger returns a buffer of at least twice the size of buf, within limit.
+func larger(buf []byte, limit int) []byte {
+	size := min(2*len(buf), limit)
+	if size > keepBuffer {
+		if p, ok := largeBuffers.Get().(*[]byte); ok {
+			if cap(*p) >= size {
+				return (*p)[:min(cap(*p), limit)]
+			}
+			largeBuffers.Put(p)
+		}
+	}
+	return make([]byte, size)
+}
+
+// giveBack takes a buffer that its reader does not use any more. Frames have
+// copies of what was in it.
+func giveBack(buf []byte) {
+	if cap(buf) > keepBuffer {
+		largeBuffers.Put(&buf)
+	}
 }
 
 // move copies the unfinished message to the start of buf.
