@@ -1,6 +1,8 @@
 package action
 
 import (
+	"strings"
+
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 )
@@ -32,3 +34,6 @@ type Answer struct {
 
 // Message returns Asterisk's message without the line end that some have.
 func (a Answer) Message() string { return oneLine(a.Response.Get("Message")) }
+
+// oneLine makes a value that ends in a line feed fit one line.
+func oneLine(s string) string { return strings.TrimSpace(s) }
