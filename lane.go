@@ -3,6 +3,7 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -90,6 +91,7 @@ func (l *lane) supervise(ctx context.Context) {
 				l.count.failures.Add(1)
 			}
 			l.set(Disconnected, err)
+			l.refused(err)
 		}
 		if ctx.Err() != nil || draining.Load() {
 			l.tried(err)
@@ -99,6 +101,19 @@ func (l *lane) supervise(ctx context.Context) {
 		l.logDisconnected(attempt, wait, err)
 		l.tried(err) // behind the record: Dial closes the client then
 		l.sleep(ctx, wait)
+	}
+}
+
+// refused ends the action lanes if the login of the events was refused: with
+// allowmultiplelogin = no one of them that had slipped in would bar it for ever.
+func (l *lane) refused(err error) {
+	if l.index > 0 || !errors.Is(err, ErrAuth) {
+		return
+	}
+	for _, o := range l.client.lanes {
+		if s := o.session.Load(); s != nil {
+			s.conn.Close(fmt.Errorf("the events cannot log in: %w", err))
+		}
 	}
 }
 

@@ -171,6 +171,7 @@ func TestItemsWithoutActionIDOnALane(t *testing.T) {
 		})
 		srv.Handle("IAXnetstats", func(call *amitest.Call) { call.Raw([]byte("IAX2/a 1 2\r\nIAX2/b 3 4\r\n\r\n")) })
 		c := dial(t, srv, ami.WithActionLanes(1))
+		synctest.Wait() // FullyBooted has come
 		sub := c.Subscribe()
 		events := action.New("Events").Answered(strategy.Strategy{
 			Kind: strategy.List, Terminal: []string{"PeerlistComplete"}, NoActionID: []string{"PeerEntry"},
@@ -201,6 +202,7 @@ func TestItemsWithoutActionIDOnALane(t *testing.T) {
 func TestLanePublishesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		c := dial(t, srv, ami.WithActionLanes(1))
+		synctest.Wait() // FullyBooted has come
 		sub := c.Subscribe()
 		require.NoError(t, srv.Session(laneSession).Send([]byte("Event: Stray\r\nPrivilege: user,all\r\n\r\n")))
 		_, err := c.Send(t.Context(), action.Ping{})
