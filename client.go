@@ -42,6 +42,8 @@ type Client struct {
 	main  lane    // that of the events; the node is up when it is
 	lanes []*lane // for actions, if WithActionLanes says so; lane n is at n-1
 
+	running sync.WaitGroup // supervisors of lanes
+
 	// Set by Shutdown: no more actions are taken.
 	draining atomic.Bool
 	// Set by who takes the node out of its cluster.
@@ -201,13 +203,18 @@ func (c *Client) claim(ctx context.Context) (context.Context, error) {
 
 func (c *Client) run(ctx context.Context) {
 	defer c.cancel(nil)
-	var lanes sync.WaitGroup
-	for _, l := range c.lanes {
-		lanes.Go(func() { l.supervise(ctx) })
-	}
+	c.runLanes(ctx)
 	c.main.supervise(ctx)
-	lanes.Wait()
+	c.running.Wait()
 	c.finish()
+}
+
+// runLanes is a function of its own for the sake of the supervisor's stack; see
+// newRetry.
+func (c *Client) runLanes(ctx context.Context) {
+	for _, l := range c.lanes {
+		c.running.Go(func() { l.supervise(ctx) })
+	}
 }
 
 // finish ends what outlives sessions.

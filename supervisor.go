@@ -93,16 +93,16 @@ func (c *Client) pushEnd(reason error) {
 // watch waits for the end of the session and brings it about: when ctx ends,
 // when nothing is read for too long, when a Ping is not answered.
 func (l *lane) watch(ctx context.Context, s *session) {
-	cfg := &l.client.cfg
+	c := l.client
 	start := time.Now()
-	nextPing := start.Add(cfg.keepalive)
-	stableAt := start.Add(cfg.stableAfter)
+	nextPing := start.Add(c.cfg.keepalive)
+	stableAt := start.Add(c.cfg.stableAfter)
 	var ping *correlate.Pending
 	var answered <-chan struct{}
 	var sent time.Time
 	defer func() {
 		if ping != nil {
-			l.client.table.Abandon(ping, ErrClosed)
+			c.table.Abandon(ping, ErrClosed)
 		}
 	}()
 	timer := time.NewTimer(0)
@@ -120,7 +120,7 @@ func (l *lane) watch(ctx context.Context, s *session) {
 		case <-s.holds.moved:
 		case <-answered:
 			ping, answered = nil, nil
-			nextPing = sent.Add(cfg.keepalive)
+			nextPing = sent.Add(c.cfg.keepalive)
 		case <-timer.C:
 		}
 		now, held := time.Now(), s.holds.end()
@@ -132,19 +132,19 @@ func (l *lane) watch(ctx context.Context, s *session) {
 			if ping = l.ping(s); ping != nil {
 				sent, answered = now, ping.Done()
 			} else {
-				nextPing = now.Add(cfg.keepalive) // the queue is full: the write timeout decides
+				nextPing = now.Add(c.cfg.keepalive) // the queue is full: the write timeout decides
 			}
 		}
-		idleAt := latest(s.conn.LastRead(), held).Add(cfg.readIdle)
+		idleAt := latest(s.conn.LastRead(), held).Add(c.cfg.readIdle)
 		if !now.Before(idleAt) {
-			s.conn.Close(keepaliveError(ErrReadIdle, cfg.readIdle))
+			s.conn.Close(keepaliveError(ErrReadIdle, c.cfg.readIdle))
 			return
 		}
 		wake := idleAt
 		if ping != nil {
-			answerBy := latest(sent, held).Add(cfg.keepaliveTimeout)
+			answerBy := latest(sent, held).Add(c.cfg.keepaliveTimeout)
 			if !now.Before(answerBy) {
-				s.conn.Close(keepaliveError(ErrKeepalive, cfg.keepaliveTimeout))
+				s.conn.Close(keepaliveError(ErrKeepalive, c.cfg.keepaliveTimeout))
 				return
 			}
 			wake = earliest(wake, answerBy)

@@ -38,17 +38,17 @@ type Pending struct {
 
 	// Guarded by the table until done is closed.
 	progress strategy.Progress
-	open     bool           // in Lane.lists
-	ghost    bool           // in Table.ghosts
 	slot     int            // in Table.deadlines; -1 without a Deadline
 	Response *frame.Frame   // the latest, or the Error if there was one
 	Items    []*frame.Frame // events and texts of the answer, without End
 	End      *frame.Frame   // the event that completed it
+	open     bool           // in Lane.lists
+	ghost    bool           // in Table.ghosts
 
 	// Written by finish.
+	Sent    bool // bytes may have reached Asterisk
 	Verdict strategy.Verdict
 	Cause   error // why it did not complete; nil if frames decided it
-	Sent    bool  // bytes may have reached Asterisk
 	done    chan struct{}
 }
 
