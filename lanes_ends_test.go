@@ -199,3 +199,36 @@ func TestClusterWithLanes(t *testing.T) {
 		require.Less(t, time.Since(begin), time.Second)
 	})
 }
+
+// TestPermitComesTooLate: a lane that gets its permit when the session of the
+// events is down passes it on: it would only be refused once more (D5, E3).
+func TestPermitComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, ami.WithConnectLimit(1), ami.WithActionLanes(2))
+		good, silent := f.list[0], f.list[1]
+		silent.SetFaults(amitest.Faults{HalfOpen: true}) // holds the permit for 3 s
+		good.SetFaults(amitest.Faults{BannerDelay: time.Second}) // so that the silent one is next
+		done := make(chan error, 1)
+		go func() { done <- f.Run(context.WithoutCancel(t.Context())) }()
+		require.NoError(t, good.WaitSessions(t.Context(), 1))
+		time.Sleep(time.Second) // fake: its lanes wait behind the silent node
+		good.SetFaults(amitest.Faults{LoginError: "Authentication failed"})
+		good.Session(eventSession).Kick()
+		time.Sleep(10 * time.Minute) // fake
+		c, _ := f.Node("pbx1")
+		s := c.Stats()
+		require.Positive(t, s.Failures)
+		require.Len(t, sessionsOf(good, "Login"), 1+int(s.Failures))
+		for _, l := range s.Lanes {
+			require.Zero(t, l.Failures)
+			require.Equal(t, ami.Connecting, l.State)
+		}
+
+		good.SetFaults(amitest.Faults{})
+		silent.SetFaults(amitest.Faults{})
+		require.NoError(t, f.Ready(t.Context(), 0))
+		require.NoError(t, good.WaitSessions(t.Context(), 3))
+		require.NoError(t, f.Close())
+		require.NoError(t, <-done)
+	})
+}

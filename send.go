@@ -337,7 +337,8 @@ func (c *Client) onEnd(ctx context.Context, s *session, p *correlate.Pending, m 
 
 // logAction shows a queued action at level Debug, without its secrets.
 func (c *Client) logAction(ctx context.Context, s *session, p *correlate.Pending) {
-	if !c.log.Enabled(ctx, slog.LevelDebug) {
+	log := s.lane.log
+	if !log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	f, err := frame.Parse(string(p.Bytes))
@@ -345,7 +346,7 @@ func (c *Client) logAction(ctx context.Context, s *session, p *correlate.Pending
 		return // it has just been encoded
 	}
 	depth, _ := s.conn.Depth()
-	c.log.DebugContext(ctx, "action queued", "action_id", p.ID, "queue_depth", depth, "headers", c.cfg.redact.Headers(f.All()))
+	log.DebugContext(ctx, "action queued", "action_id", p.ID, "queue_depth", depth, "headers", c.cfg.redact.Headers(f.All()))
 }
 
 // result builds what Send returns from an action that has ended.
