@@ -213,6 +213,43 @@ func TestLanePublishesNothing(t *testing.T) {
 	})
 }
 
+// TestLossOfALane: subscriptions do not hear of it, since no event was missed; the
+// state tells, unless the node is away itself, which says more (D1, E7).
+func TestLossOfALane(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv, ami.WithActionLanes(1))
+		synctest.Wait() // FullyBooted has come
+		sub := c.Subscribe()
+		srv.Session(laneSession).Kick()
+		synctest.Wait()
+		require.NoError(t, srv.WaitSessions(t.Context(), 2))
+		srv.Broadcast("Test", amitest.ClassUser)
+		require.Equal(t, "Test", (<-sub.C()).Name())
+		require.NoError(t, c.Ready(t.Context()))
+
+		changes := c.StateChanges(t.Context())
+		srv.Session(eventSession).Kick()
+		synctest.Wait()
+		srv.Sessions()[0].Kick() // the lane's
+		down := -1
+		for change := range changes {
+			if change.LanesDown == 1 && down < 0 {
+				down = int(change.To)
+			}
+			if change.From == change.To {
+				require.Equal(t, ami.Ready, change.To)
+				require.Zero(t, change.LanesDown)
+				break
+			}
+		}
+		require.Equal(t, int(ami.Connecting), down, "told with the next change")
+		e := <-sub.C()
+		gap, ok := e.Gap()
+		require.True(t, ok, "and this is a gap")
+		require.EqualValues(t, 1, gap.From)
+	})
+}
+
 func TestActionLanesOption(t *testing.T) { // D2
 	for _, n := range []int{-1, 9} {
 		_, err := ami.New(ami.Node{Key: "a", Addr: "10.0.0.1", Username: "u", Secret: ami.NewSecret("s")}, ami.WithActionLanes(n))
