@@ -21,8 +21,9 @@ import (
 // called from any goroutine.
 //
 // It runs three goroutines while it is up (supervisor, reader, writer), one
-// while it waits for the next attempt, and one more that dispatches events once
-// there is a subscription. Close and Shutdown wait for all of them.
+// while it waits for the next attempt, as many again for each action lane, and
+// one more that dispatches events once there is a subscription. Close and
+// Shutdown wait for all of them.
 //
 // A Client that a Cluster has made is run by it: Run returns ErrClosed, and
 // Close and Shutdown take the node out of the cluster, as Cluster.Remove does.
@@ -136,10 +137,12 @@ func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
 	return c, nil
 }
 
-// Dial is New, Run in the background, and waiting for the first login, all
-// within ctx, which bounds this call only. It returns a *ConfigError if New
+// Dial is New, Run in the background, and waiting for the first login, and for
+// the first attempt of each action lane, all within ctx, which bounds this call
+// only. It returns a *ConfigError if New
 // would. If the first attempt fails it returns its error, a *ConnError, and if
-// ctx ends first a *NotReadyError, and leaves nothing behind; to wait for a
+// ctx ends first a *NotReadyError, and leaves nothing behind. A lane that cannot
+// log in is no error. To wait for a
 // server that is not up yet use New, Run and Ready. Close or Shutdown ends what
 // Dial has started.
 func Dial(ctx context.Context, n Node, opts ...Option) (*Client, error) {
@@ -238,8 +241,10 @@ func (c *Client) finish() {
 	close(c.done)
 }
 
-// Ready waits until the node is logged in. It returns a *NotReadyError with the
-// last failure when ctx ends first, or with ErrClosed when the client does.
+// Ready waits until the node is logged in and each action lane has been tried
+// once, so that actions take their lanes; one that cannot log in is not waited
+// for. It returns a *NotReadyError with the last failure when ctx ends before the
+// node takes actions, or with ErrClosed when the client does.
 func (c *Client) Ready(ctx context.Context) error {
 	var last error
 	for {

@@ -236,7 +236,7 @@ func (cl *Cluster) StateChanges(ctx context.Context) iter.Seq[StateChange] {
 }
 
 // Ready waits until at least least nodes take actions, all of them if least is
-// 0 or less. It returns a *NoNodeError with the last failure of a node when ctx
+// 0 or less, and have tried each of their action lanes once. It returns a *NoNodeError with the last failure of a node when ctx
 // ends first, or with ErrClosed when the cluster does.
 func (cl *Cluster) Ready(ctx context.Context, least int) error {
 	var last error

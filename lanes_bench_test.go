@@ -2,7 +2,6 @@ package ami_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -99,7 +98,7 @@ func BenchmarkPingInFlood(b *testing.B) {
 			defer c.Close()
 			sub := c.Subscribe()
 			go func() {
-				for range sub.All(context.WithoutCancel(b.Context())) { //nolint:revive // it only takes them
+				for range sub.C() { // until Close
 				}
 			}()
 			const turn = 500

@@ -149,10 +149,10 @@ func TestSessionsDieAtRandom(t *testing.T) {
 		ran := map[string]int{}
 		for _, e := range srv.Ledger() {
 			for _, f := range e.Fields {
-				switch {
-				case f.Key == "N":
+				switch f.Key {
+				case "N":
 					ran[f.Value]++
-				case f.Key == "Variable":
+				case "Variable":
 					ran[f.Value[len("N="):]]++
 				}
 			}

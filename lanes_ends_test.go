@@ -206,7 +206,7 @@ func TestPermitComesTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, ami.WithConnectLimit(1), ami.WithActionLanes(2))
 		good, silent := f.list[0], f.list[1]
-		silent.SetFaults(amitest.Faults{HalfOpen: true}) // holds the permit for 3 s
+		silent.SetFaults(amitest.Faults{HalfOpen: true})         // holds the permit for 3 s
 		good.SetFaults(amitest.Faults{BannerDelay: time.Second}) // so that the silent one is next
 		done := make(chan error, 1)
 		go func() { done <- f.Run(context.WithoutCancel(t.Context())) }()

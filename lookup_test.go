@@ -135,6 +135,7 @@ func TestLanesShareALookup(t *testing.T) {
 		require.NoError(t, err)
 		defer c.Close()
 		require.Equal(t, 200*time.Millisecond, time.Since(start))
+		synctest.Wait()
 		require.Equal(t, 2, r.asked, "once for the events, once for the four lanes")
 
 		release := make(chan struct{})
@@ -145,6 +146,7 @@ func TestLanesShareALookup(t *testing.T) {
 		}
 		require.NoError(t, srv.WaitSessions(t.Context(), 0))
 		require.NoError(t, srv.WaitSessions(t.Context(), 5), "the last address serves all of them")
+		synctest.Wait()
 		require.Equal(t, 3, r.asked)
 		require.Equal(t, 1, r.most)
 	})

@@ -166,8 +166,9 @@ func WithLiteralAddresses() Option { return func(c *config) { c.literal = true }
 // WithDialer connects with dial instead of a net.Dialer. It gets host:port as
 // in Node.Addr, with the port filled in and the host not looked up unless
 // WithResolver is given as well. dial must return when ctx ends: Close waits
-// for it. If it makes the connection TLS itself it must return a *tls.Conn as it
-// is, so that actions are written in records that Asterisk can take.
+// for it. Nodes and lanes call it at the same time. If it makes the connection
+// TLS itself it must return a *tls.Conn as it is, so that actions are written in
+// records that Asterisk can take.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return func(c *config) { c.dial = dial }
 }
