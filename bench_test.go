@@ -20,13 +20,22 @@ import (
 	"github.com/apn/ami/action"
 )
 
-// pingServerEnv makes the test binary a server that answers every action with
-// the Response of a Ping, in a process of its own: in the same one the raw
-// ping-pong stays on one thread, which no real server does.
-const pingServerEnv = "AMI_PING_SERVER"
+// testServerEnv makes the test binary a server in a process of its own: in the
+// same one the raw ping-pong stays on one thread, which no real server does.
+const testServerEnv = "AMI_TEST_SERVER"
 
-// servePings is that process. It ends with its standard input.
-func servePings() error {
+// The kinds of server.
+const (
+	pingMode  = "ping"  // answers every action with the Response of a Ping
+	floodMode = "flood" // likewise, behind the events of a flood
+)
+
+// serveTest is that process. It ends with its standard input.
+func serveTest(mode string) error {
+	session := answerPings
+	if mode == floodMode {
+		session = floodAndAnswer
+	}
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -38,18 +47,24 @@ func servePings() error {
 			if err != nil {
 				return
 			}
-			go answerPings(conn)
+			go session(conn)
 		}
 	}()
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
-// pingServer starts that process and returns its address.
+// pingServer starts a server that answers Pings and returns its address.
 func pingServer(b *testing.B) string {
 	b.Helper()
+	return testServer(b, pingMode)
+}
+
+// testServer starts that process and returns its address.
+func testServer(b *testing.B, mode string) string {
+	b.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(b.Context()), os.Args[0]) // ended by its input
-	cmd.Env = append(os.Environ(), pingServerEnv+"=1")
+	cmd.Env = append(os.Environ(), testServerEnv+"="+mode)
 	in, err := cmd.StdinPipe()
 	require.NoError(b, err)
 	out, err := cmd.StdoutPipe()

@@ -8,11 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/apn/ami/action"
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/correlate"
 )
@@ -22,8 +21,9 @@ import (
 // called from any goroutine.
 //
 // It runs three goroutines while it is up (supervisor, reader, writer), one
-// while it waits for the next attempt, and one more that dispatches events once
-// there is a subscription. Close and Shutdown wait for all of them.
+// while it waits for the next attempt, as many again for each action lane, and
+// one more that dispatches events once there is a subscription. Close and
+// Shutdown wait for all of them.
 //
 // A Client that a Cluster has made is run by it: Run returns ErrClosed, and
 // Close and Shutdown take the node out of the cluster, as Cluster.Remove does.
@@ -40,34 +40,35 @@ type Client struct {
 	state      *stateBox
 	cluster    *Cluster // nil for a client on its own, which owns its hub
 
-	// Supervisor → everybody: the session that is up, nil if none is.
-	session atomic.Pointer[session]
+	main  lane    // that of the events; the node is up when it is
+	lanes []*lane // for actions, if WithActionLanes says so; lane n is at n-1
+
+	running sync.WaitGroup // supervisors of lanes
+
 	// Set by Shutdown: no more actions are taken.
 	draining atomic.Bool
 	// Set by who takes the node out of its cluster.
 	removed atomic.Bool
 	count   counters
+	epochs  atomic.Uint64 // sessions so far, of all lanes
+	lookup  *lookup       // nil if there is nothing to look up
 
-	// Reader → supervisor: what is worth a log record. Never waited for.
-	faults chan fault
-
-	// Owned by the supervisor goroutine; sequence by the reader while there is
-	// one, which is started and waited for by the supervisor.
-	epoch    uint64
+	// Owned by the supervisor of the main lane, and by its reader while there is
+	// one, which the supervisor starts and waits for.
 	sequence uint64
-	lookup   *lookup
-	lostAt   time.Time // when the last session ended; zero while one is up
+
+	// Callers: actions for which Asterisk holds a session choose their lane one
+	// after the other.
+	choosing sync.Mutex
 
 	events  sync.Once
 	eventsS *Subscription
 
-	mu      sync.Mutex
-	phase   phase
-	cancel  context.CancelCauseFunc // of Run; nil before
-	done    chan struct{}           // closed when Run has returned, or will never be called
-	first   chan struct{}           // closed after the first attempt
-	verdict error                   // of the first attempt
-	grace   <-chan struct{}         // set by Shutdown: until then consumers may take what is buffered
+	mu     sync.Mutex
+	phase  phase
+	cancel context.CancelCauseFunc // of Run; nil before
+	done   chan struct{}           // closed when Run has returned, or will never be called
+	grace  <-chan struct{}         // set by Shutdown: until then consumers may take what is buffered
 }
 
 type phase uint8
@@ -95,12 +96,11 @@ func New(n Node, opts ...Option) (*Client, error) {
 	}
 	c.hub = newHub(cfg.logger, cfg.dropSummary)
 	c.feed = c.hub.join(n.Key, cfg.eventQueue, 1)
-	c.state = newStateBox(n.Key, stateKept, nil)
 	return c, nil
 }
 
 // newClient makes what a client on its own and one of a cluster have in common.
-// Hub, feed and state are still to be set.
+// Hub and feed are still to be set.
 func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
 	host, port, err := n.check(cfg.literal)
 	if err != nil {
@@ -108,11 +108,21 @@ func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
 	}
 	c := &Client{
 		node: n, host: host, port: port, cluster: cl,
-		log:    cfg.logger.With("server_key", n.Key),
-		table:  correlate.NewTable(n.Key, correlate.NewInstance(), cfg.pendingLimit),
-		faults: make(chan fault, faultsKept),
-		done:   make(chan struct{}),
-		first:  make(chan struct{}),
+		log:   cfg.logger.With("server_key", n.Key),
+		table: correlate.NewTable(n.Key, correlate.NewInstance(), cfg.pendingLimit),
+		done:  make(chan struct{}),
+	}
+	var states *stateBox
+	if cl != nil {
+		states = cl.states
+	}
+	c.state = newStateBox(n.Key, stateKept, states)
+	c.state.now.LanesDown = cfg.actionLanes
+	c.main.open(c, 0)
+	for i := range cfg.actionLanes {
+		l := new(lane)
+		l.open(c, i+1)
+		c.lanes = append(c.lanes, l)
 	}
 	if _, err := netip.ParseAddr(host); err != nil && (cfg.dial == nil || cfg.resolver != nil) {
 		c.lookup = &lookup{resolver: cfg.resolver}
@@ -127,10 +137,12 @@ func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
 	return c, nil
 }
 
-// Dial is New, Run in the background, and waiting for the first login, all
-// within ctx, which bounds this call only. It returns a *ConfigError if New
+// Dial is New, Run in the background, and waiting for the first login, and for
+// the first attempt of each action lane, all within ctx, which bounds this call
+// only. It returns a *ConfigError if New
 // would. If the first attempt fails it returns its error, a *ConnError, and if
-// ctx ends first a *NotReadyError, and leaves nothing behind; to wait for a
+// ctx ends first a *NotReadyError, and leaves nothing behind. A lane that cannot
+// log in is no error. To wait for a
 // server that is not up yet use New, Run and Ready. Close or Shutdown ends what
 // Dial has started.
 func Dial(ctx context.Context, n Node, opts ...Option) (*Client, error) {
@@ -141,14 +153,21 @@ func Dial(ctx context.Context, n Node, opts ...Option) (*Client, error) {
 	// Run owns its context from here on: Close ends it and waits.
 	go func() { _ = c.Run(context.WithoutCancel(ctx)) }() // it returns nil: it runs once
 	select {
-	case <-c.first:
-		err = c.verdict
+	case <-c.main.first:
+		err = c.main.verdict
 	case <-ctx.Done():
 		err = &NotReadyError{Node: n.Key, State: c.State(), Err: context.Cause(ctx)}
 	}
 	if err != nil {
 		_ = c.Close() // always nil
 		return nil, err
+	}
+	for _, l := range c.lanes {
+		select {
+		case <-l.first:
+		case <-ctx.Done():
+		case <-c.done:
+		}
 	}
 	return c, nil
 }
@@ -187,8 +206,18 @@ func (c *Client) claim(ctx context.Context) (context.Context, error) {
 
 func (c *Client) run(ctx context.Context) {
 	defer c.cancel(nil)
-	c.supervise(ctx)
+	c.runLanes(ctx)
+	c.main.supervise(ctx)
+	c.running.Wait()
 	c.finish()
+}
+
+// runLanes is a function of its own for the sake of the supervisor's stack; see
+// newRetry.
+func (c *Client) runLanes(ctx context.Context) {
+	for _, l := range c.lanes {
+		c.running.Go(func() { l.supervise(ctx) })
+	}
 }
 
 // finish ends what outlives sessions.
@@ -212,13 +241,16 @@ func (c *Client) finish() {
 	close(c.done)
 }
 
-// Ready waits until the node is logged in. It returns a *NotReadyError with the
-// last failure when ctx ends first, or with ErrClosed when the client does.
+// Ready waits until the node is logged in and each action lane has been tried
+// once, so that actions take their lanes; one that cannot log in is not waited
+// for. It returns a *NotReadyError with the last failure when ctx ends before the
+// node takes actions, or with ErrClosed when the client does.
 func (c *Client) Ready(ctx context.Context) error {
 	var last error
 	for {
 		now, changed, over := c.state.get()
-		if now.To == Ready && c.session.Load() != nil {
+		up := now.To == Ready && c.main.session.Load() != nil
+		if up && c.lanesTried() {
 			return nil
 		}
 		if now.Reason != nil {
@@ -230,12 +262,26 @@ func (c *Client) Ready(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			if up {
+				return nil
+			}
 			if last == nil {
 				last = context.Cause(ctx)
 			}
 			return &NotReadyError{Node: c.node.Key, State: c.State(), Err: last}
 		}
 	}
+}
+
+// takesActions reports whether an action sent now would be taken.
+func (c *Client) takesActions() bool { return c.main.session.Load() != nil && !c.draining.Load() }
+
+// settled reports in addition that every lane has been tried.
+func (c *Client) settled() bool { return c.takesActions() && c.lanesTried() }
+
+// lanesTried reports whether no action lane has its first attempt before it.
+func (c *Client) lanesTried() bool {
+	return !slices.ContainsFunc(c.lanes, func(l *lane) bool { return !l.wasTried() })
 }
 
 // String returns the key and the address of the node.
@@ -275,76 +321,6 @@ func (c *Client) Events() <-chan event.Event {
 // let through. It begins with the call: what was received before is not in it.
 // It may be called before Run and is closed with the client.
 func (c *Client) Subscribe(opts ...SubOption) *Subscription { return c.hub.subscribe(c.feed, opts) }
-
-// Shutdown ends the client gracefully: it takes no more actions, waits for the
-// answers to those that are pending, logs off, lets the receivers of
-// subscriptions take what is buffered (for 5 s at most: nobody may be there),
-// and closes, all until ctx ends. It returns the cause of ctx if that cut the
-// answers short; everything has ended in any case. It may be called together
-// with Close and again.
-func (c *Client) Shutdown(ctx context.Context) error {
-	err := c.quiesce(ctx)
-	grace, cancel := context.WithTimeout(ctx, graceMost)
-	defer cancel()
-	c.setGrace(grace.Done())
-	c.close()
-	return err
-}
-
-// quiesce brings the client to the point where closing it loses nothing.
-func (c *Client) quiesce(ctx context.Context) error {
-	c.draining.Store(true)
-	err := c.drain(ctx)
-	if s := c.session.Load(); s != nil && err == nil {
-		c.logoff(ctx, s)
-	}
-	return err
-}
-
-func (c *Client) setGrace(grace <-chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.grace = grace
-}
-
-// takesActions reports whether an action sent now would be taken.
-func (c *Client) takesActions() bool { return c.session.Load() != nil && !c.draining.Load() }
-
-// graceMost bounds the wait for receivers that may have left.
-const graceMost = 5 * time.Second
-
-// logoff says good-bye. Its failure changes nothing: the session ends anyway.
-func (c *Client) logoff(ctx context.Context, s *session) {
-	a := action.Logoff{}
-	p := c.table.New(s.epoch, a.Strategy())
-	out, err := encode(a, p.ID, false)
-	if p.Bytes = out; err != nil || c.table.Add(p) != nil {
-		return
-	}
-	defer c.table.Abandon(p, ErrClosed)
-	s.leaving.Store(true)
-	if s.conn.EnqueueWait(ctx, &p.Out, p.Done()) != nil {
-		return
-	}
-	select {
-	case <-p.Done():
-	case <-s.conn.Done():
-	case <-ctx.Done():
-	}
-}
-
-// drain waits until no action is pending.
-func (c *Client) drain(ctx context.Context) error {
-	for c.session.Load() != nil && c.table.Len() > 0 {
-		idle := c.table.Idle()
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
-}
 
 // Close ends the client at once: pending actions fail, subscriptions end. It
 // waits for every goroutine, may be called again, and returns nil. It cuts short

@@ -20,8 +20,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(pingServerEnv) != "" {
-		if err := servePings(); err != nil {
+	if mode := os.Getenv(testServerEnv); mode != "" {
+		if err := serveTest(mode); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

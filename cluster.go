@@ -157,7 +157,6 @@ func (cl *Cluster) Add(n Node) error {
 	}
 	weight := max(cl.cfg.fleet.weights[n.Key], 1)
 	c.hub, c.feed = cl.hub, cl.hub.join(n.Key, cl.cfg.eventQueue, weight)
-	c.state = newStateBox(n.Key, stateKept, cl.states)
 	cl.members.Store(old.with(c))
 	if cl.phase == running {
 		cl.start(c)
@@ -237,7 +236,7 @@ func (cl *Cluster) StateChanges(ctx context.Context) iter.Seq[StateChange] {
 }
 
 // Ready waits until at least least nodes take actions, all of them if least is
-// 0 or less. It returns a *NoNodeError with the last failure of a node when ctx
+// 0 or less, and have tried each of their action lanes once. It returns a *NoNodeError with the last failure of a node when ctx
 // ends first, or with ErrClosed when the cluster does.
 func (cl *Cluster) Ready(ctx context.Context, least int) error {
 	var last error
@@ -246,7 +245,7 @@ func (cl *Cluster) Ready(ctx context.Context, least int) error {
 		if now.Reason != nil {
 			last = now.Reason
 		}
-		e := cl.shortage(least)
+		e := cl.shortage(least, (*Client).settled)
 		switch {
 		case over:
 			return &NoNodeError{Want: max(least, 0), Nodes: len(cl.members.Load().list), Err: ErrClosed}
@@ -256,7 +255,7 @@ func (cl *Cluster) Ready(ctx context.Context, least int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			if e = cl.shortage(least); e == nil {
+			if e = cl.shortage(least, (*Client).takesActions); e == nil {
 				return nil
 			}
 			if e.Err = last; last == nil {
@@ -268,14 +267,14 @@ func (cl *Cluster) Ready(ctx context.Context, least int) error {
 }
 
 // shortage returns nil if at least least nodes are ready.
-func (cl *Cluster) shortage(least int) *NoNodeError {
+func (cl *Cluster) shortage(least int, isReady func(*Client) bool) *NoNodeError {
 	list := cl.members.Load().list
 	if least <= 0 {
 		least = len(list)
 	}
 	ready := 0
 	for _, c := range list {
-		if c.takesActions() {
+		if isReady(c) {
 			ready++
 		}
 	}

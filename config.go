@@ -30,6 +30,7 @@ type config struct {
 	breakerFailures, breakerProbes        int
 	breakerOpen, stableAfter              time.Duration
 
+	actionLanes              int
 	queueEntries, queueBytes int
 	pendingLimit             int
 	actionTimeout            time.Duration
@@ -113,6 +114,7 @@ func (c *config) check() error {
 	}{
 		{"Breaker failures", c.breakerFailures, 1, 1000, "1 to 1000"},
 		{"Breaker probes", c.breakerProbes, 1, 100, "1 to 100"},
+		{"ActionLanes", c.actionLanes, 0, 8, "0 to 8"},
 		{"OutboundQueue entries", c.queueEntries, 1, 1 << 16, "1 to 65536"},
 		{"OutboundQueue bytes", c.queueBytes, 128 << 10, 256 << 20, "128 KiB to 256 MiB"},
 		{"PendingLimit", c.pendingLimit, 1, 1_000_000, "1 to 1000000"},

@@ -16,7 +16,8 @@ import (
 
 // resolve returns what may be dialled for the node: its address, or those of its
 // host name.
-func (c *Client) resolve(ctx context.Context) ([]string, error) {
+func (l *lane) resolve(ctx context.Context) ([]string, error) {
+	c := l.client
 	if c.lookup == nil {
 		return []string{c.node.Addr}, nil
 	}
@@ -24,7 +25,7 @@ func (c *Client) resolve(ctx context.Context) ([]string, error) {
 	defer cancel()
 	hosts, err := c.lookup.hosts(rctx, c.host)
 	if err != nil {
-		return nil, c.failed(ctx, opResolve, err)
+		return nil, l.failed(ctx, opResolve, err)
 	}
 	addrs := make([]string, 0, len(hosts))
 	for _, h := range hosts {
@@ -34,25 +35,27 @@ func (c *Client) resolve(ctx context.Context) ([]string, error) {
 }
 
 // failed is the error of an attempt. If ctx has ended, that was the cause.
-func (c *Client) failed(ctx context.Context, op string, err error) error {
+func (l *lane) failed(ctx context.Context, op string, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: op, Err: err}
+	n := &l.client.node
+	return &ConnError{Node: n.Key, Addr: n.Addr, Lane: l.index, Op: op, Err: err}
 }
 
 // connect makes the next session, from dial to login. On failure nothing of it
 // is left. The supervisor calls it.
-func (c *Client) connect(ctx context.Context, addrs []string) (*session, error) {
+func (l *lane) connect(ctx context.Context, addrs []string) (*session, error) {
+	c := l.client
 	dctx, cancel := context.WithTimeout(ctx, c.cfg.dialTimeout)
 	defer cancel()
 	deadline, _ := dctx.Deadline()
 
 	socket, op, err := c.dialNode(dctx, addrs)
 	if err != nil {
-		return nil, c.failed(ctx, op, err)
+		return nil, l.failed(ctx, op, err)
 	}
-	s := newSession(c, c.epoch+1)
+	s := newSession(l)
 	_, secure := socket.(*tls.Conn)
 	s.conn = conn.New(socket, conn.Config{
 		Limits: c.cfg.limits, QueueEntries: c.cfg.queueEntries, QueueBytes: int64(c.cfg.queueBytes),
@@ -63,22 +66,23 @@ func (c *Client) connect(ctx context.Context, addrs []string) (*session, error) 
 	stop := context.AfterFunc(ctx, func() { s.conn.Close(context.Cause(ctx)) })
 	defer stop()
 
-	c.state.set(Connected, c.epoch, nil)
+	l.set(Connected, nil)
 	op, err = opBanner, s.conn.SetDeadline(deadline)
 	if err == nil {
 		s.banner, err = s.conn.Banner()
 	}
 	if err == nil {
-		c.state.set(Authenticating, c.epoch, nil)
+		l.set(Authenticating, nil)
 		op, err = opLogin, s.conn.SetDeadline(time.Now().Add(c.cfg.loginTimeout))
 	}
 	if err == nil {
-		err = c.login(s)
+		err = s.login()
 	}
 	if err != nil {
 		s.conn.Close(err)
-		return nil, c.failed(ctx, op, err)
+		return nil, l.failed(ctx, op, err)
 	}
+	s.epoch = c.epochs.Add(1)
 	return s, nil
 }
 
@@ -112,10 +116,14 @@ func (c *Client) dialNode(ctx context.Context, addrs []string) (socket net.Conn,
 
 // login authenticates. Events that come before it has succeeded are dropped:
 // nobody may see them.
-func (c *Client) login(s *session) error {
+func (s *session) login() error {
+	c := s.lane.client
 	login := action.Login{Username: c.node.Username, Secret: c.node.Secret, Events: c.node.Events}
+	if s.lane.index > 0 {
+		login.Events = "off"
+	}
 	if c.node.Auth == AuthMD5 {
-		f, err := c.ask(s, action.Challenge{})
+		f, err := s.ask(action.Challenge{})
 		if err != nil {
 			return err
 		}
@@ -125,7 +133,7 @@ func (c *Client) login(s *session) error {
 		}
 		login.Secret, login.Key = Secret{}, action.ChallengeKey(challenge, c.node.Secret)
 	}
-	_, err := c.ask(s, login)
+	_, err := s.ask(login)
 	return err
 }
 
@@ -134,8 +142,9 @@ func (c *Client) login(s *session) error {
 const shuttingDown = "Asterisk is shutting down"
 
 // ask sends one action of the login and reads up to its Response.
-func (c *Client) ask(s *session, a action.Action) (*frame.Frame, error) {
-	p := c.table.New(s.epoch, a.Strategy()) // for its ActionID only
+func (s *session) ask(a action.Action) (*frame.Frame, error) {
+	c := s.lane.client
+	p := c.table.New(a.Strategy()) // for its ActionID only
 	out, err := encode(a, p.ID, false)
 	if err != nil {
 		return nil, err

@@ -44,6 +44,13 @@
 // is a Gap that is Final. One node may be used alone as well: Cluster.Node
 // returns its Client.
 //
+// # Actions beside a flood
+//
+// Asterisk answers the actions of a session behind the events that it has queued
+// there, and none at all while it runs a synchronous Originate or a WaitEvent.
+// WithActionLanes gives each node more sessions, for actions alone, which wait
+// for neither. Without it a node has one session for both.
+//
 // # Concurrency properties
 //
 // All methods of Client, Cluster, Subscription and Pending may be called from

@@ -153,6 +153,9 @@ func (e *BackpressureError) Error() string {
 type ConnError struct {
 	Node string
 	Addr string
+	// Lane is 0 for the session that has the events, else the number of an
+	// action lane.
+	Lane int
 	// Op is what failed: "resolve", "dial", "tls", "banner", "login", or
 	// "session" for one that had been up. A "session" error is a
 	// net.ErrClosed as well.
@@ -164,7 +167,11 @@ type ConnError struct {
 }
 
 func (e *ConnError) Error() string {
-	s := fmt.Sprintf("ami: node %s: %s %s: %v", e.Node, e.Op, e.Addr, e.Err)
+	lane := ""
+	if e.Lane > 0 {
+		lane = fmt.Sprintf(" (lane %d)", e.Lane)
+	}
+	s := fmt.Sprintf("ami: node %s: %s %s%s: %v", e.Node, e.Op, e.Addr, lane, e.Err)
 	if h := hint(e.Op, e.Err); h != "" {
 		s += "; " + h
 	}

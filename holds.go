@@ -21,6 +21,13 @@ type holds struct {
 	until time.Time                // when the last of them is over
 }
 
+// hold notes that p holds the session for d, if it does.
+func (s *session) hold(p *correlate.Pending, d time.Duration) {
+	if p.Strategy.Blocking {
+		s.holds.add(p.ID, d)
+	}
+}
+
 // add notes an action that may hold the session for d.
 func (h *holds) add(id string, d time.Duration) {
 	h.mu.Lock()

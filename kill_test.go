@@ -29,6 +29,11 @@ func TestKillCycles(t *testing.T) { // D7, H5
 		defer srv.Close()
 		killCycles(t, srv, cycles, srv.DialContext)
 	})
+	t.Run("with a lane", func(t *testing.T) {
+		srv := amitest.NewServer(amitest.WithoutLedger())
+		defer srv.Close()
+		killCycles(t, srv, cycles/10, srv.DialContext, ami.WithActionLanes(1))
+	})
 	t.Run("loopback TCP", func(t *testing.T) {
 		// The runtime keeps files of its own once a socket was used.
 		amitest.NewServer(amitest.WithTCP()).Close()
@@ -46,10 +51,10 @@ func TestKillCycles(t *testing.T) { // D7, H5
 	})
 }
 
-func killCycles(t *testing.T, srv *amitest.Server, cycles int, dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
+func killCycles(t *testing.T, srv *amitest.Server, cycles int, dial func(ctx context.Context, network, addr string) (net.Conn, error), opts ...ami.Option) {
 	t.Helper()
-	c, err := ami.New(node(srv), ami.WithDialer(dial),
-		ami.WithBackoff(time.Millisecond, time.Millisecond, time.Millisecond), ami.WithStableAfter(0))
+	c, err := ami.New(node(srv), append(opts, ami.WithDialer(dial),
+		ami.WithBackoff(time.Millisecond, time.Millisecond, time.Millisecond), ami.WithStableAfter(0))...)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

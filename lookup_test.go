@@ -118,3 +118,36 @@ func TestHangingResolverHoldsNoPermit(t *testing.T) {
 		require.NoError(t, <-done)
 	})
 }
+
+// TestLanesShareALookup: the lanes of a node wait for the same answer of its
+// resolver, or for none of it (D6).
+func TestLanesShareALookup(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		r := &resolver{}
+		r.set(func() ([]string, error) {
+			time.Sleep(100 * time.Millisecond) // fake
+			return []string{"10.0.0.1"}, nil
+		})
+		n := node(srv)
+		n.Addr = "pbx.example:5038"
+		start := time.Now()
+		c, err := ami.Dial(t.Context(), n, ami.WithResolver(r), ami.WithDialer(srv.DialContext), ami.WithActionLanes(4))
+		require.NoError(t, err)
+		defer c.Close()
+		require.Equal(t, 200*time.Millisecond, time.Since(start))
+		synctest.Wait()
+		require.Equal(t, 2, r.asked, "once for the events, once for the four lanes")
+
+		release := make(chan struct{})
+		defer close(release)
+		r.set(func() ([]string, error) { <-release; return nil, errors.New("too late") })
+		for _, s := range srv.Sessions() {
+			s.Kick()
+		}
+		require.NoError(t, srv.WaitSessions(t.Context(), 0))
+		require.NoError(t, srv.WaitSessions(t.Context(), 5), "the last address serves all of them")
+		synctest.Wait()
+		require.Equal(t, 3, r.asked)
+		require.Equal(t, 1, r.most)
+	})
+}

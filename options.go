@@ -105,14 +105,30 @@ func WithBreaker(failures int, openFor time.Duration, probes int) Option {
 // to 1 h.
 func WithStableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
 
-// WithOutboundQueue bounds the actions that wait to be written: entries
+// WithOutboundQueue bounds the actions of a session that wait to be written: entries
 // (default 512; 1 to 65,536) and bytes (default 5 MiB; 128 KiB, the size of
 // the largest action, to 256 MiB).
 func WithOutboundQueue(entries, bytes int) Option {
 	return func(c *config) { c.queueEntries, c.queueBytes = entries, bytes }
 }
 
-// WithPendingLimit bounds the actions that wait for their answer. Default
+// WithActionLanes gives the node n more sessions, for actions alone: default 0; 0
+// to 8. Asterisk answers the actions of a session behind the events that it has
+// queued there, and nothing at all while it runs a synchronous Originate or a
+// WaitEvent. A lane logs in with Events: off, so that no answer waits for events.
+//
+// Lane 1 takes the actions. With two or more, those for which Asterisk holds the
+// session (strategy.Strategy.Blocking) go to the others, each to the one that is
+// held for the least time. Actions that concern the session of the events itself,
+// Events and Filter, go there, and so does any action whose lane is down.
+//
+// A node takes actions only while the session of its events is up, whatever its
+// lanes do, and they connect only then. StateChange.LanesDown and Stats.Lanes tell
+// how they are. Each lane costs Asterisk a session: with allowmultiplelogin = no
+// it lets none of them in.
+func WithActionLanes(n int) Option { return func(c *config) { c.actionLanes = n } }
+
+// WithPendingLimit bounds the actions of the node that wait for their answer. Default
 // 5,000; 1 to 1,000,000.
 func WithPendingLimit(n int) Option { return func(c *config) { c.pendingLimit = n } }
 
@@ -150,8 +166,9 @@ func WithLiteralAddresses() Option { return func(c *config) { c.literal = true }
 // WithDialer connects with dial instead of a net.Dialer. It gets host:port as
 // in Node.Addr, with the port filled in and the host not looked up unless
 // WithResolver is given as well. dial must return when ctx ends: Close waits
-// for it. If it makes the connection TLS itself it must return a *tls.Conn as it
-// is, so that actions are written in records that Asterisk can take.
+// for it. Nodes and lanes call it at the same time. If it makes the connection
+// TLS itself it must return a *tls.Conn as it is, so that actions are written in
+// records that Asterisk can take.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return func(c *config) { c.dial = dial }
 }

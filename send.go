@@ -237,11 +237,11 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	if how.Kind == strategy.Async && strings.EqualFold(c.node.Events, "off") {
 		return nil, &ConfigError{Key: "node " + c.node.Key + ": Node.Events", Value: "off", Reason: a.Name() + " completes by an event, and Asterisk sends none with this mask"}
 	}
-	s := c.session.Load()
-	if s == nil || c.draining.Load() {
+	events := c.main.session.Load()
+	if events == nil || c.draining.Load() {
 		return nil, c.notReady()
 	}
-	p := c.table.New(s.epoch, how)
+	p := c.table.New(how)
 	var err error
 	if p.Bytes, err = encode(a, p.ID, how.Kind == strategy.Bare); err != nil {
 		return nil, err
@@ -257,14 +257,18 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		timeout = c.cfg.actionTimeout
 	}
 	p.Deadline = time.Now().Add(timeout)
-	p.OnEnd = c.onEnd(ctx, s, p, m)
-	if how.Blocking { // its own time counts: a caller in a hurry does not make Asterisk faster
-		s.holds.add(p.ID, max(timeout, how.Timeout))
+	if how.Kind == strategy.Async {
+		p.Events = events.epoch
 	}
-	if err := c.table.Add(p); err != nil {
-		if p.OnEnd != nil {
-			p.OnEnd(p)
-		}
+	// Its own time counts: a caller in a hurry does not make Asterisk faster.
+	s := c.choose(events, a.Name(), p, max(timeout, how.Timeout))
+	err = c.register(ctx, s, p, m)
+	if s != events && errors.Is(err, correlate.ErrEnded) { // the lane was lost just now
+		s = events
+		s.hold(p, max(timeout, how.Timeout))
+		err = c.register(ctx, s, p, m)
+	}
+	if err != nil {
 		if errors.Is(err, correlate.ErrFull) {
 			return nil, &BackpressureError{Node: c.node.Key, Queue: "pending actions", Depth: c.cfg.pendingLimit, Capacity: c.cfg.pendingLimit}
 		}
@@ -297,10 +301,20 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		return nil, &BackpressureError{Node: c.node.Key, Queue: "outbound queue", Depth: entries, Bytes: bytes, Capacity: c.cfg.queueEntries}
 	}
 	if s.conn.Err() != nil && ctx.Err() == nil {
-		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: opSession, Err: s.conn.Err()}
+		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Lane: s.lane.index, Op: opSession, Err: s.conn.Err()}
 	}
 	_, err = c.result(a.Name(), p)
 	return nil, err
+}
+
+// register makes an action findable that leaves by s.
+func (c *Client) register(ctx context.Context, s *session, p *correlate.Pending, m mode) error {
+	p.Epoch, p.OnEnd = s.epoch, c.onEnd(ctx, s, p, m)
+	err := s.lane.table.Add(p)
+	if err != nil && p.OnEnd != nil {
+		p.OnEnd(p)
+	}
+	return err
 }
 
 // onEnd returns what is to be done when p ends; for most actions nothing.
@@ -323,7 +337,8 @@ func (c *Client) onEnd(ctx context.Context, s *session, p *correlate.Pending, m 
 
 // logAction shows a queued action at level Debug, without its secrets.
 func (c *Client) logAction(ctx context.Context, s *session, p *correlate.Pending) {
-	if !c.log.Enabled(ctx, slog.LevelDebug) {
+	log := s.lane.log
+	if !log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	f, err := frame.Parse(string(p.Bytes))
@@ -331,7 +346,7 @@ func (c *Client) logAction(ctx context.Context, s *session, p *correlate.Pending
 		return // it has just been encoded
 	}
 	depth, _ := s.conn.Depth()
-	c.log.DebugContext(ctx, "action queued", "action_id", p.ID, "queue_depth", depth, "headers", c.cfg.redact.Headers(f.All()))
+	log.DebugContext(ctx, "action queued", "action_id", p.ID, "queue_depth", depth, "headers", c.cfg.redact.Headers(f.All()))
 }
 
 // result builds what Send returns from an action that has ended.
@@ -358,7 +373,7 @@ func (c *Client) result(name string, p *correlate.Pending) (*Response, error) {
 		return nil, &TooManyMessagesError{Node: c.node.Key, Action: name, ActionID: p.ID, Max: limit, Response: r}
 	}
 	if e, ok := errors.AsType[*sessionError](p.Cause); ok {
-		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Op: opSession, Sent: p.Sent, Err: e.cause}
+		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Lane: e.lane, Op: opSession, Sent: p.Sent, Err: e.cause}
 	}
 	if e, ok := errors.AsType[*frame.FormatError](p.Cause); ok {
 		return nil, &ProtocolError{Node: c.node.Key, Action: name, ActionID: p.ID, Err: e}
@@ -367,6 +382,9 @@ func (c *Client) result(name string, p *correlate.Pending) (*Response, error) {
 }
 
 // sessionError marks the cause that a session gave its pending actions.
-type sessionError struct{ cause error }
+type sessionError struct {
+	lane  int
+	cause error
+}
 
 func (e *sessionError) Error() string { return e.cause.Error() }

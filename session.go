@@ -1,6 +1,10 @@
 package ami
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -16,10 +20,10 @@ import (
 const batchMost = 64
 
 // A session is one login. It takes the frames of its connection to where they
-// belong. The node's supervisor owns it.
+// belong. The supervisor of its lane owns it.
 type session struct {
-	client *Client
-	epoch  uint64
+	lane   *lane
+	epoch  uint64 // set before anybody else sees the session
 	conn   *conn.Conn
 	banner string
 
@@ -34,16 +38,20 @@ type session struct {
 	holds holds
 }
 
-func newSession(c *Client, epoch uint64) *session {
-	return &session{client: c, epoch: epoch, holds: holds{moved: make(chan struct{}, 1)}}
+func newSession(l *lane) *session {
+	return &session{lane: l, holds: holds{moved: make(chan struct{}, 1)}}
 }
 
 // onFrame runs on the reader goroutine.
 func (s *session) onFrame(f *frame.Frame) {
-	c := s.client
-	switch c.table.Offer(f) {
+	l, c := s.lane, s.lane.client
+	switch fate := l.table.Offer(f); fate {
 	case correlate.Publish, correlate.Both:
-		s.publish(f)
+		if l.index == 0 {
+			s.publish(f)
+		} else if fate == correlate.Publish { // asked for no events, and lane 0 gets them all
+			c.count.unmatched.Add(1)
+		}
 	case correlate.Late:
 		c.count.late.Add(1)
 		if f.Kind() == frame.Response {
@@ -51,13 +59,13 @@ func (s *session) onFrame(f *frame.Frame) {
 		}
 	case correlate.Stranger:
 		c.count.unmatched.Add(1)
-		c.tell(fault{unmatched: f})
+		l.tell(fault{unmatched: f})
 	}
 }
 
 // publish queues an event for the subscriptions.
 func (s *session) publish(f *frame.Frame) {
-	c := s.client
+	c := s.lane.client
 	switch f.Name() {
 	case "FullyBooted":
 		s.booted.Store(true)
@@ -81,16 +89,16 @@ func (s *session) flush() {
 	if len(s.batch) == 0 {
 		return
 	}
-	s.client.feed.push(s.batch)
+	s.lane.client.feed.push(s.batch)
 	clear(s.batch)
 	s.batch = s.batch[:0]
 }
 
 // onMalformed runs on the reader goroutine. An error ends the session.
 func (s *session) onMalformed(e *frame.FormatError) error {
-	c := s.client
+	c := s.lane.client
 	c.count.rejected.Add(1)
-	c.tell(fault{malformed: e})
+	s.lane.tell(fault{malformed: e})
 	if e.Head != nil {
 		c.table.Reject(e.Head, e)
 	}
@@ -101,4 +109,19 @@ func (s *session) onMalformed(e *frame.FormatError) error {
 		return &ProtocolError{Node: c.node.Key, Err: e}
 	}
 	return nil
+}
+
+// cause puts what ended the session into words.
+func (s *session) cause() error {
+	err := s.conn.Err()
+	switch {
+	case s.shutdown.Load():
+		return fmt.Errorf("%w: %w", ErrShutdown, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("closed by Asterisk: %w", err)
+	case errors.Is(err, net.ErrClosed):
+		return fmt.Errorf("closed here: %w", err)
+	default:
+		return err
+	}
 }

@@ -37,7 +37,11 @@ type StateChange struct {
 	At       time.Time
 	Epoch    uint64 // number of the session, from 1; that of the last one while there is none
 	Reason   error  // why it fell back to Disconnected; nil on the way up
-	Missed   uint64 // changes just before this one that the watcher was too slow for
+	// LanesDown is how many action lanes are down, of those that
+	// WithActionLanes set. When one is lost or comes back while the node is
+	// ready, that is a change from Ready to Ready, with the Reason of a loss.
+	LanesDown int
+	Missed    uint64 // changes just before this one that the watcher was too slow for
 }
 
 // How many changes a slow watcher may be behind: of a node, of a cluster.
@@ -47,12 +51,12 @@ const (
 )
 
 // stateBox holds the state of a node, or the changes of all nodes of a cluster.
-// The supervisors alone set it; anybody reads and watches.
+// Supervisors alone set it; anybody reads and watches.
 type stateBox struct {
 	up *stateBox // the cluster's; nil without one
 
 	mu      sync.Mutex
-	now     StateChange   // the latest
+	now     StateChange   // the state; of a cluster the latest change
 	recent  []StateChange // ring, made on demand: change n is at n % kept
 	kept    uint64
 	count   uint64
@@ -69,10 +73,31 @@ func (b *stateBox) set(to State, epoch uint64, reason error) {
 	defer b.mu.Unlock()
 	c := b.now
 	c.From, c.To, c.At, c.Epoch, c.Reason = c.To, to, time.Now(), epoch, reason
+	b.now = c
+	b.tell(c)
+}
+
+// lanes counts action lanes in or out that are down. It does not touch the state:
+// how long it has lasted, and why.
+func (b *stateBox) lanes(down int, reason error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now.LanesDown += down
+	c := b.now
+	if c.To != Ready { // the next change says it
+		return
+	}
+	c.From, c.At, c.Reason = c.To, time.Now(), reason
+	b.tell(c)
+}
+
+// tell records a change here and in the cluster. The caller holds mu.
+func (b *stateBox) tell(c StateChange) {
 	b.record(c)
 	if b.up != nil {
 		b.up.mu.Lock()
 		defer b.up.mu.Unlock()
+		b.up.now = c
 		b.up.record(c)
 	}
 }
@@ -84,7 +109,6 @@ func (b *stateBox) record(c StateChange) {
 	} else {
 		b.recent[b.count%b.kept] = c
 	}
-	b.now = c
 	b.count++
 	close(b.changed)
 	b.changed = make(chan struct{})
@@ -97,6 +121,9 @@ func (b *stateBox) wake() {
 	if !b.over {
 		close(b.changed)
 		b.changed = make(chan struct{})
+	}
+	if b.up != nil {
+		b.up.wake()
 	}
 }
 

@@ -25,22 +25,63 @@ type Stats struct {
 	Unmatched                  uint64 // responses with an unknown or no ActionID
 	Late                       uint64 // answers to actions that no longer waited
 	PredicatePanics            uint64
+
+	// Lanes are the action lanes, lane 1 first. State to Reason, Connects to
+	// BreakerChanges are those of the session that has the events; all other
+	// figures are of the node, whatever the lane.
+	Lanes []LaneStats
+}
+
+// LaneStats is a snapshot of an action lane; see WithActionLanes.
+type LaneStats struct {
+	State  State
+	Since  time.Time
+	Epoch  uint64 // sessions of all lanes are counted together
+	Banner string
+	Reason error
+
+	Pending       int // actions that left by it, or are about to
+	Outbound      int
+	OutboundBytes int64
+
+	Connects, Failures, Losses uint64
+	BreakerChanges             uint64
 }
 
 // Stats returns a snapshot. Its figures are read one after the other.
 func (c *Client) Stats() Stats {
-	now, _, _ := c.state.get()
+	m := c.main.stats()
 	s := Stats{
-		State: now.To, Since: now.At, Epoch: now.Epoch, Reason: now.Reason,
-		Pending: c.table.Len(), Queued: c.feed.queue.Len(),
-		Connects: c.count.connects.Load(), Failures: c.count.failures.Load(), Losses: c.count.losses.Load(),
-		BreakerChanges: c.count.breakerTurns.Load(),
+		State: m.State, Since: m.Since, Epoch: m.Epoch, Banner: m.Banner, Reason: m.Reason,
+		Pending: c.table.Len(), Outbound: m.Outbound, OutboundBytes: m.OutboundBytes, Queued: c.feed.queue.Len(),
+		Connects: m.Connects, Failures: m.Failures, Losses: m.Losses,
+		BreakerChanges: m.BreakerChanges,
 		Events:         c.count.events.Load(), EventsDropped: c.feed.queue.Dropped(),
 		Rejected: c.count.rejected.Load(), Unmatched: c.count.unmatched.Load(), Late: c.count.late.Load(),
 		PredicatePanics: c.hub.panics.Load(),
 	}
-	if up := c.session.Load(); up != nil {
-		s.Banner, s.Booted, s.Stopping = up.banner, up.booted.Load(), up.shutdown.Load()
+	if up := c.main.session.Load(); up != nil {
+		s.Booted, s.Stopping = up.booted.Load(), up.shutdown.Load()
+	}
+	for _, l := range c.lanes {
+		ls := l.stats()
+		s.Outbound += ls.Outbound
+		s.OutboundBytes += ls.OutboundBytes
+		s.Lanes = append(s.Lanes, ls)
+	}
+	return s
+}
+
+func (l *lane) stats() LaneStats {
+	now, _, _ := l.state.get()
+	s := LaneStats{
+		State: now.To, Since: now.At, Epoch: now.Epoch, Reason: now.Reason,
+		Pending:  l.table.Waiting(),
+		Connects: l.count.connects.Load(), Failures: l.count.failures.Load(), Losses: l.count.losses.Load(),
+		BreakerChanges: l.count.breakerTurns.Load(),
+	}
+	if up := l.session.Load(); up != nil {
+		s.Banner = up.banner
 		s.Outbound, s.OutboundBytes = up.conn.Depth()
 	}
 	return s

@@ -42,8 +42,9 @@ func hasName(line, name string) bool {
 	return len(line) >= len(name) && strings.EqualFold(line[:len(name)], name)
 }
 
-// waitEvent ends with the first event, with input of the client, or in time
-// (action_waitevent).
+// waitEvent ends with the first event, with input of the client, or in time. Any
+// event ends it, also one that the client does not get: Asterisk has one queue
+// for all sessions, and the mask counts when it sends (action_waitevent).
 func waitEvent(c *Call) {
 	s := c.session
 	var late <-chan time.Time // nil: wait for ever
@@ -52,6 +53,8 @@ func waitEvent(c *Call) {
 		defer t.Stop()
 		late = t.C
 	}
+	s.events.waiting.Store(true)
+	defer s.events.waiting.Store(false)
 	if s.backlog() == 0 && s.fill(s.events.notify, late) != nil {
 		return
 	}

@@ -106,20 +106,22 @@ func TestOriginatedChannelLives(t *testing.T) {
 func TestWaitEvent(t *testing.T) {
 	tests := []struct {
 		name string
+		mask string
 		wake func(srv *amitest.Server, p *peer)
 		want string
 		took time.Duration
 	}{
-		{"time", func(*amitest.Server, *peer) {}, "", 5 * time.Second},
-		{"event", func(srv *amitest.Server, _ *peer) { srv.Broadcast("E", amitest.ClassUser) }, "Event: E\r\nPrivilege: user,all\r\n\r\n", 0},
-		{"input", func(_ *amitest.Server, p *peer) { p.write("Act") }, "", 0},
+		{"time", "on", func(*amitest.Server, *peer) {}, "", 5 * time.Second},
+		{"event", "on", func(srv *amitest.Server, _ *peer) { srv.Broadcast("E", amitest.ClassUser) }, "Event: E\r\nPrivilege: user,all\r\n\r\n", 0},
+		{"input", "on", func(_ *amitest.Server, p *peer) { p.write("Act") }, "", 0},
+		{"event that is masked", "off", func(srv *amitest.Server, _ *peer) { srv.Broadcast("E", amitest.ClassUser) }, "", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := amitest.NewServer()
 				defer srv.Close()
-				p := login(t, srv, "on")
+				p := login(t, srv, tt.mask)
 				start := time.Now()
 				p.send("Action: WaitEvent", "ActionID: w", "Timeout: 5")
 				synctest.Wait()

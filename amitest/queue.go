@@ -19,8 +19,9 @@ type queued struct {
 // has no bound: a session that cannot send is cut off before long, and one
 // that a slow action blocks loses what is too old.
 type events struct {
-	mask   atomic.Uint32 // which of the user's classes the client wants
-	notify chan struct{} // one slot: something was queued
+	mask    atomic.Uint32 // which of the user's classes the client wants
+	notify  chan struct{} // one slot: something was queued
+	waiting atomic.Bool   // a WaitEvent runs
 
 	mu      sync.Mutex
 	pending []queued
@@ -46,12 +47,13 @@ func (s *Session) wants(class Class) bool {
 
 // queue adds an event. It never blocks.
 func (s *Session) queue(e queued) {
-	if !s.wants(e.class) {
+	if s.wants(e.class) {
+		s.events.mu.Lock()
+		s.events.pending = append(s.events.pending, e)
+		s.events.mu.Unlock()
+	} else if !s.events.waiting.Load() {
 		return
 	}
-	s.events.mu.Lock()
-	s.events.pending = append(s.events.pending, e)
-	s.events.mu.Unlock()
 	select {
 	case s.events.notify <- struct{}{}:
 	default:

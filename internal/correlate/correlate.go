@@ -1,12 +1,12 @@
 // Package correlate finds the action that a frame answers.
 //
 // One Table serves one node, across its sessions and whatever their number: an
-// OriginateResponse may arrive on another session than the action left on.
+// OriginateResponse may arrive on another session than the action left on. What
+// belongs to the sessions of one lane alone is in its Lane.
 package correlate
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,61 +39,40 @@ const (
 // A Table holds the actions of one node that wait for their answer. Its methods
 // may be called from any goroutine; none blocks.
 type Table struct {
+	Lane // that of the events; a node may have more
+
 	prefix string // of every ActionID: node:instance:
 	max    int
 
 	sequence atomic.Uint64
-	open     atomic.Int32 // pending lists that take items without ActionID
 
 	mu        sync.Mutex
 	pending   map[uint64]*Pending
 	deadlines deadlines
-	lists     []*Pending    // those counted by open
-	bare      []*Pending    // strategy.Bare, in the order of sending
 	ghosts    ghosts        // given up, with an answer still to come
-	ended     uint64        // the highest epoch that has ended
 	idle      chan struct{} // closed when nothing is pending any more; nil if nobody waits
 }
 
 // NewTable returns the table of a node. limit bounds the pending actions.
 func NewTable(node, instance string, limit int) *Table {
 	t := &Table{prefix: Prefix(node, instance), max: limit, pending: make(map[uint64]*Pending)}
+	t.table = t
 	t.deadlines.expire = t.expire
 	return t
 }
 
-// New returns a Pending with the next ActionID. It is in no table yet.
-func (t *Table) New(epoch uint64, s strategy.Strategy) *Pending {
+// New returns a Pending with the next ActionID. It is in no lane yet.
+func (t *Table) New(s strategy.Strategy) *Pending {
 	n := t.sequence.Add(1)
 	var id [idMost]byte
 	p := &Pending{
 		ID:       string(strconv.AppendUint(append(id[:0], t.prefix...), n, 10)),
-		Epoch:    epoch,
 		Strategy: s,
 		sequence: n,
 		done:     make(chan struct{}),
 	}
 	p.progress = p.Strategy.Begin()
 	return p
-}
-
-// Add makes p findable. It must be complete, and is queued for writing only
-// afterwards: an answer must never meet a table without its action.
-func (t *Table) Add(p *Pending) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case p.Epoch <= t.ended:
-		return ErrEnded
-	case len(t.pending) >= t.max:
-		return ErrFull
-	}
-	t.pending[p.sequence] = p
-	t.deadlines.add(p)
-	if p.Strategy.Kind == strategy.Bare {
-		t.bare = append(t.bare, p)
-	}
-	return nil
 }
 
 // Len returns the number of pending actions.
@@ -123,15 +102,16 @@ func (t *Table) tellIdle() {
 	}
 }
 
-// Offer gives a frame to the action that it answers.
-func (t *Table) Offer(f *frame.Frame) Fate {
+// Offer gives a frame that has come on the lane to the action that it answers.
+func (l *Lane) Offer(f *frame.Frame) Fate {
+	t := l.table
 	id := f.Get("ActionID")
 	event := f.Kind() == frame.Event
-	if event && (id == "" && t.open.Load() == 0 || id != "" && !strings.HasPrefix(id, t.prefix)) {
+	if event && (id == "" && l.open.Load() == 0 || id != "" && !strings.HasPrefix(id, t.prefix)) {
 		return Publish // nearly all frames, without the lock
 	}
 	t.mu.Lock()
-	p := t.find(id, f)
+	p := l.find(id, f)
 	if p == nil || !p.Taken() { // nobody can answer what was not sent, though ids can be guessed
 		t.mu.Unlock()
 		return t.orphan(id, event, f)
@@ -156,7 +136,7 @@ func (t *Table) Offer(f *frame.Frame) Fate {
 	case v > strategy.Keep:
 		t.remove(p)
 	default:
-		t.note(p)
+		p.lane.note(p)
 	}
 	t.mu.Unlock()
 	if v > strategy.Keep {
@@ -212,26 +192,6 @@ func (t *Table) Abandon(p *Pending, cause error) {
 	p.finish(strategy.Expired, cause)
 }
 
-// End fails every action of the epoch with cause, at once, and refuses later
-// ones of it.
-func (t *Table) End(epoch uint64, cause error) {
-	t.mu.Lock()
-	t.ended = max(t.ended, epoch)
-	var failed []*Pending
-	for _, p := range t.pending {
-		if p.Epoch <= epoch {
-			failed = append(failed, p)
-			t.remove(p)
-		}
-	}
-	t.layToRest(epoch)
-	t.deadlines.rest()
-	t.mu.Unlock()
-	for _, p := range failed {
-		p.finish(strategy.Expired, cause)
-	}
-}
-
 // Take returns the items that have come since the last Take.
 func (t *Table) Take(p *Pending) []*frame.Frame {
 	t.mu.Lock()
@@ -239,25 +199,6 @@ func (t *Table) Take(p *Pending) []*frame.Frame {
 	items := p.Items
 	p.Items = nil
 	return items
-}
-
-// find returns the action that f may be part of the answer to.
-func (t *Table) find(id string, f *frame.Frame) *Pending {
-	switch {
-	case id != "":
-		return t.byID(id)
-	case f.Kind() == frame.Event:
-		// Lists are contiguous, so the oldest open one that knows the name.
-		name := f.Name()
-		for _, p := range t.lists {
-			if p.progress.Owns(name) {
-				return p
-			}
-		}
-	case f.Kind() == frame.Other && len(t.bare) > 0:
-		return t.bare[0]
-	}
-	return nil
 }
 
 func (t *Table) byID(id string) *Pending {
@@ -296,40 +237,16 @@ func (t *Table) orphan(id string, event bool, f *frame.Frame) Fate {
 	return Stranger
 }
 
-// note lists p once items without ActionID may belong to it. The caller holds mu.
-func (t *Table) note(p *Pending) {
-	if p.progress.Open() && !p.open {
-		p.open = true
-		t.lists = append(t.lists, p)
-		t.open.Add(1)
-	}
-}
-
 // remove takes p out of everything. The caller holds mu.
 func (t *Table) remove(p *Pending) {
 	t.release(p)
-	t.unlist(p)
+	p.lane.unlist(p)
 }
 
 // release lets p wait no more. The caller holds mu.
 func (t *Table) release(p *Pending) {
 	delete(t.pending, p.sequence)
+	p.lane.waiting--
 	t.deadlines.remove(p)
 	t.tellIdle()
-}
-
-// unlist lets frames without ActionID find p no more. The caller holds mu.
-func (t *Table) unlist(p *Pending) {
-	if p.open {
-		p.open = false
-		t.lists = without(t.lists, p)
-		t.open.Add(-1)
-	}
-	if p.Strategy.Kind == strategy.Bare {
-		t.bare = without(t.bare, p)
-	}
-}
-
-func without(list []*Pending, p *Pending) []*Pending {
-	return slices.DeleteFunc(list, func(q *Pending) bool { return q == p })
 }

@@ -56,6 +56,13 @@ func start(t *testing.T, id string) *frame.Frame {
 	return parse(t, "Response: Success\nActionID: "+id+"\nEventList: start")
 }
 
+// of makes a Pending of the given epoch.
+func of(tab *Table, epoch uint64, s strategy.Strategy) *Pending {
+	p := tab.New(s)
+	p.Epoch = epoch
+	return p
+}
+
 // add makes a Pending of epoch 1 and adds it, and takes it as the writer does.
 func add(t *testing.T, tab *Table, s strategy.Strategy) *Pending {
 	t.Helper()
@@ -67,7 +74,7 @@ func add(t *testing.T, tab *Table, s strategy.Strategy) *Pending {
 // queue makes a Pending of epoch 1 that is not written yet.
 func queue(t *testing.T, tab *Table, s strategy.Strategy) *Pending {
 	t.Helper()
-	p := tab.New(1, s)
+	p := of(tab, 1, s)
 	require.NoError(t, tab.Add(p))
 	return p
 }
@@ -92,7 +99,7 @@ func TestActionIDForm(t *testing.T) { // C1
 	tab := NewTable("node1", NewInstance(), 1)
 	form := regexp.MustCompile(`^node1:[0-9a-f]{12}:([0-9]+)$`)
 	for i := 1; i <= 3; i++ {
-		m := form.FindStringSubmatch(tab.New(1, single).ID)
+		m := form.FindStringSubmatch(of(tab, 1, single).ID)
 		require.NotNil(t, m)
 		assert.Equal(t, strconv.Itoa(i), m[1])
 	}
@@ -111,7 +118,7 @@ func TestActionIDUnique(t *testing.T) { // C1
 		for range 2 {
 			wg.Go(func() {
 				for range each {
-					if _, twice := seen.LoadOrStore(tab.New(1, single).ID, true); !twice {
+					if _, twice := seen.LoadOrStore(of(tab, 1, single).ID, true); !twice {
 						n.Add(1)
 					}
 				}
@@ -128,7 +135,7 @@ func TestActionIDLength(t *testing.T) { // C1
 		node := strings.Repeat("n", size)
 		tab := NewTable(node, NewInstance(), 1)
 		tab.sequence.Store(math.MaxUint64 - 1)
-		p := tab.New(1, single)
+		p := of(tab, 1, single)
 		assert.LessOrEqual(t, len(p.ID), 64, "node key of %d bytes", size)
 		assert.True(t, strings.HasSuffix(p.ID, ":18446744073709551615"))
 		require.NoError(t, tab.Add(p))
@@ -153,7 +160,7 @@ func TestAddFull(t *testing.T) { // C3, C6
 	t.Parallel()
 	tab := table(2)
 	a, b := add(t, tab, single), add(t, tab, bare)
-	late := tab.New(1, bare)
+	late := of(tab, 1, bare)
 	require.ErrorIs(t, tab.Add(late), ErrFull)
 	assert.Equal(t, 2, tab.Len())
 	assert.Len(t, tab.bare, 1, "nothing of the refused one stays")
@@ -169,13 +176,13 @@ func TestAddEnded(t *testing.T) { // C3, C5
 	t.Parallel()
 	tab := table(10)
 	tab.End(2, errCause)
-	require.ErrorIs(t, tab.Add(tab.New(1, single)), ErrEnded)
-	require.ErrorIs(t, tab.Add(tab.New(2, single)), ErrEnded)
-	p := tab.New(3, single)
+	require.ErrorIs(t, tab.Add(of(tab, 1, single)), ErrEnded)
+	require.ErrorIs(t, tab.Add(of(tab, 2, single)), ErrEnded)
+	p := of(tab, 3, single)
 	require.NoError(t, tab.Add(p))
 	tab.End(1, errCause) // of an older session, told late
 	assert.False(t, ended(p))
-	require.ErrorIs(t, tab.Add(tab.New(2, single)), ErrEnded)
+	require.ErrorIs(t, tab.Add(of(tab, 2, single)), ErrEnded)
 	tab.End(3, errCause)
 	assert.True(t, ended(p))
 	assert.Zero(t, tab.Len())
@@ -244,7 +251,7 @@ func TestOfferAlmostOurID(t *testing.T) { // C9
 	tab := table(10)
 	var p *Pending
 	for range 7 {
-		p = tab.New(1, single)
+		p = of(tab, 1, single)
 	}
 	require.NoError(t, tab.Add(p))
 	require.True(t, p.Take())
@@ -443,7 +450,7 @@ func TestEndsOnce(t *testing.T) { // C3, C5, C8
 			t.Parallel()
 			for _, s := range []strategy.Strategy{single, bare, peers} {
 				tab := table(10)
-				p := tab.New(1, s)
+				p := of(tab, 1, s)
 				calls := 0
 				p.OnEnd = func(q *Pending) {
 					assert.Same(t, p, q)
@@ -490,10 +497,10 @@ func TestAnswerWins(t *testing.T) { // C3
 func TestEndersLeaveOthersAlone(t *testing.T) { // C3, C5
 	t.Parallel()
 	tab := table(10)
-	old, next := tab.New(1, single), tab.New(2, single)
+	old, next := of(tab, 1, single), of(tab, 2, single)
 	require.NoError(t, tab.Add(old))
 	require.NoError(t, tab.Add(next))
-	never := tab.New(2, single) // in no table
+	never := of(tab, 2, single) // in no table
 	tab.Abandon(never, errCause)
 	tab.Expire(never, errCause)
 	assert.False(t, ended(never))
@@ -546,7 +553,7 @@ func TestSentIsExact(t *testing.T) { // C5
 func TestMoreAndTake(t *testing.T) {
 	t.Parallel()
 	tab := table(10)
-	p := tab.New(1, entries)
+	p := of(tab, 1, entries)
 	p.More = make(chan struct{}, 1)
 	require.NoError(t, tab.Add(p))
 	require.True(t, p.Take())
@@ -609,7 +616,7 @@ func TestConcurrentEnds(t *testing.T) { // C3, C5
 	for w := range workers {
 		wg.Go(func() {
 			for i := range each {
-				p := tab.New(epoch.Load(), kinds[(w+i)%len(kinds)])
+				p := of(tab, epoch.Load(), kinds[(w+i)%len(kinds)])
 				p.More = make(chan struct{}, 1)
 				var calls atomic.Int32
 				ends.Add(1)

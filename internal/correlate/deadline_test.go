@@ -23,7 +23,7 @@ func TestDeadlines(t *testing.T) { // C2, C3
 		at := make(map[*Pending]time.Duration)
 		var early []*Pending
 		for i := range 500 {
-			p := tab.New(1, single)
+			p := of(tab, 1, single)
 			after := time.Duration(1 + rand.Int64N(int64(time.Minute)))
 			p.Deadline = start.Add(after)
 			p.OnEnd = func(p *Pending) {
@@ -80,14 +80,14 @@ func TestNoDeadline(t *testing.T) {
 func TestTimerRests(t *testing.T) { // C3, D7
 	synctest.Test(t, func(t *testing.T) {
 		tab := table(10)
-		p := tab.New(1, single)
+		p := of(tab, 1, single)
 		p.Deadline = time.Now().Add(time.Minute)
 		require.NoError(t, tab.Add(p))
 		tab.End(1, errCause)
 		require.True(t, tab.deadlines.armed.IsZero())
 		require.False(t, tab.deadlines.timer.Stop(), "it is stopped already")
 
-		p = tab.New(2, single)
+		p = of(tab, 2, single)
 		p.Deadline = time.Now().Add(time.Second)
 		require.NoError(t, tab.Add(p))
 		time.Sleep(time.Second)

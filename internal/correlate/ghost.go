@@ -28,7 +28,7 @@ func (t *Table) giveUp(p *Pending) {
 	// The writer and this compete: either p is revoked and nothing will ever
 	// come, or it was sent.
 	if s := &p.Strategy; p.Revoke() || s.Kind != strategy.Bare && len(s.Items) == 0 && len(s.NoActionID) == 0 {
-		t.unlist(p)
+		p.lane.unlist(p)
 		return
 	}
 	p.ghost = true
@@ -44,19 +44,20 @@ func (t *Table) haunt(p *Pending, v strategy.Verdict) {
 		t.bury(p)
 		return
 	}
-	t.note(p)
+	p.lane.note(p)
 }
 
 // bury ends a ghost. The caller holds mu.
 func (t *Table) bury(p *Pending) {
 	t.ghosts = without(t.ghosts, p)
-	t.unlist(p)
+	p.lane.unlist(p)
 }
 
-// layToRest ends the ghosts of sessions up to epoch. The caller holds mu.
-func (t *Table) layToRest(epoch uint64) {
+// layToRest ends the ghosts of the lane's sessions up to epoch. The caller holds
+// mu.
+func (t *Table) layToRest(l *Lane, epoch uint64) {
 	for i := len(t.ghosts) - 1; i >= 0; i-- {
-		if p := t.ghosts[i]; p.Epoch <= epoch {
+		if p := t.ghosts[i]; p.lane == l && p.Epoch <= epoch {
 			t.bury(p)
 		}
 	}

@@ -17,8 +17,12 @@ type Pending struct {
 
 	// Set before Add, immutable.
 	ID       string
-	Epoch    uint64
 	Strategy strategy.Strategy
+	// Epoch is the number of the session by which the action leaves.
+	Epoch uint64
+	// Events, if not 0, is that of the session on which the event comes that
+	// completes the action.
+	Events uint64
 	// Deadline is when the table ends the action with the cause
 	// context.DeadlineExceeded. The zero time means never.
 	Deadline time.Time
@@ -30,19 +34,21 @@ type Pending struct {
 
 	sequence uint64
 
+	lane *Lane // set by Add
+
 	// Guarded by the table until done is closed.
 	progress strategy.Progress
-	open     bool           // in Table.lists
-	ghost    bool           // in Table.ghosts
 	slot     int            // in Table.deadlines; -1 without a Deadline
 	Response *frame.Frame   // the latest, or the Error if there was one
 	Items    []*frame.Frame // events and texts of the answer, without End
 	End      *frame.Frame   // the event that completed it
+	open     bool           // in Lane.lists
+	ghost    bool           // in Table.ghosts
 
 	// Written by finish.
+	Sent    bool // bytes may have reached Asterisk
 	Verdict strategy.Verdict
 	Cause   error // why it did not complete; nil if frames decided it
-	Sent    bool  // bytes may have reached Asterisk
 	done    chan struct{}
 }
 
