@@ -63,7 +63,7 @@ func newConfig(opts []Option) (config, error) {
 		backoffBase: 500 * time.Millisecond, backoffCap: 10 * time.Second, backoffFloor: 100 * time.Millisecond,
 		authBase: 30 * time.Second, authCap: 5 * time.Minute,
 		breakerFailures: 5, breakerProbes: 1, breakerOpen: 15 * time.Second, stableAfter: 10 * time.Second,
-		queueEntries: 512, queueBytes: 5 << 20,
+		queueEntries: 256, queueBytes: 5 << 20,
 		pendingLimit: 5000, actionTimeout: 30 * time.Second,
 		malformed: 10, malformedWindow: time.Minute,
 		eventQueue: 10_000, dropSummary: 10 * time.Second,

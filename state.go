@@ -57,9 +57,10 @@ type stateBox struct {
 
 	mu      sync.Mutex
 	now     StateChange   // the state; of a cluster the latest change
+	watched bool          // somebody has asked for changes; until then none are kept
 	recent  []StateChange // ring, made on demand: change n is at n % kept
 	kept    uint64
-	count   uint64
+	count   uint64        // changes kept so far
 	changed chan struct{} // closed at the next change, then replaced
 	over    bool          // no more changes
 }
@@ -104,12 +105,14 @@ func (b *stateBox) tell(c StateChange) {
 
 // record appends a change. The caller holds mu.
 func (b *stateBox) record(c StateChange) {
-	if uint64(len(b.recent)) < b.kept {
-		b.recent = append(b.recent, c)
-	} else {
-		b.recent[b.count%b.kept] = c
+	if b.watched {
+		if uint64(len(b.recent)) < b.kept {
+			b.recent = append(b.recent, c)
+		} else {
+			b.recent[b.count%b.kept] = c
+		}
+		b.count++
 	}
-	b.count++
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
@@ -184,8 +187,10 @@ func (b *stateBox) watch(ctx context.Context, seen uint64) iter.Seq[StateChange]
 	}
 }
 
+// number returns that of the next change, for watch.
 func (b *stateBox) number() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.watched = true
 	return b.count
 }

@@ -28,7 +28,7 @@ type Session interface {
 
 // libraries are all of them, bounds first.
 func libraries() []Library {
-	return append(bounds(), ours(), oursTyped(), goami2(), amigo(), heltonmarx())
+	return append(bounds(), ours(), oursTyped(), oursLane(), goami2(), amigo(), heltonmarx())
 }
 
 func library(name string) (Library, bool) {

@@ -65,6 +65,23 @@ func oursTyped() Library {
 	}
 }
 
+// oursLane sends actions over a session of their own.
+func oursLane() Library {
+	return Library{
+		Name: "ami, action lane",
+		Dial: func(ctx context.Context, addr string, onEvent func(string)) (Session, error) {
+			return dialOurs(ctx, addr, func(ctx context.Context, c *ami.Client) {
+				for e, err := range c.Subscribe(ami.Named(eventName), buffer).All(ctx) {
+					if err != nil {
+						return
+					}
+					onEvent(e.Get("Channel"))
+				}
+			}, ami.WithActionLanes(1))
+		},
+	}
+}
+
 func dialOurs(ctx context.Context, addr string, consume func(context.Context, *ami.Client), opts ...ami.Option) (Session, error) {
 	c, err := ami.Dial(ctx, ami.Node{Key: "pbx1", Addr: addr, Username: "user", Secret: ami.NewSecret("secret")},
 		append(opts, ami.WithLimits(limits), ami.WithEventQueue(1_000_000))...)

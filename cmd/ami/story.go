@@ -135,7 +135,7 @@ func (f *fleet) show(e event.Event, n *counts, now time.Time) {
 // showState prints the states that say whether a node can be used.
 func (f *fleet) showState(c ami.StateChange) {
 	switch {
-	case c.From == ami.Ready:
+	case c.From == ami.Ready && c.To != ami.Ready:
 		f.say("%s %-5s -- connection lost: %v", clock(c.At), c.Node, c.Reason)
 	case c.To == ami.Ready:
 		f.say("%s %-5s -- logged in again, session %d", clock(c.At), c.Node, c.Epoch)
