@@ -223,6 +223,8 @@ func TestLossOfALane(t *testing.T) {
 		srv.Session(laneSession).Kick()
 		synctest.Wait()
 		require.NoError(t, srv.WaitSessions(t.Context(), 2))
+		synctest.Wait() // the lane has logged in
+		require.Equal(t, ami.Ready, c.Stats().Lanes[0].State)
 		srv.Broadcast("Test", amitest.ClassUser)
 		require.Equal(t, "Test", (<-sub.C()).Name())
 		require.NoError(t, c.Ready(t.Context()))
