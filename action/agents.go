@@ -22,7 +22,7 @@ func (AgentLogoff) Name() string { return "AgentLogoff" }
 func (a AgentLogoff) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f := fields{action: "AgentLogoff", dst: dst}
 	f.required("Agent", a.Agent)
-	f.optionalFlag("Soft", a.Soft, "true")
+	f.optionalFlag("Soft", a.Soft, "1")
 	return f.done()
 }
 

@@ -32,7 +32,9 @@ type AOCMessage struct {
 	ChargingAssociationNumber string
 	ChargingAssociationPlan   int
 
-	Rates []AOCRate // with MsgType S
+	// Rates go with MsgType S. Each is sent with its own headers; where a header
+	// of it occurs more than once, Asterisk takes the last.
+	Rates []AOCRate
 }
 
 // An AOCUnit is a number of units of charge.
@@ -98,8 +100,6 @@ func (f *fields) currency(name string, amount int, multiplier string) {
 	f.optionalOneOf("CurrencyMultiplier", multiplier, "OneThousandth", "OneHundredth", "OneTenth", "One", "Ten", "Hundred", "Thousand")
 }
 
-// append sends the item first: Asterisk takes what follows for its
-// (main/manager.c:aocmessage_get_unit_entry and its neighbours).
 func (r AOCRate) append(f *fields) {
 	scales := []string{"OneHundredthSecond", "OneTenthSecond", "Second", "TenSeconds", "Minute", "Hour", "Day"}
 	f.requiredOneOf("ChargedItem", r.ChargedItem, "NA", "SpecialArrangement", "BasicCommunication", "CallAttempt",

@@ -257,7 +257,7 @@ func checkFields(t *testing.T, a action.Action, got map[string][]string) {
 			require.Equal(t, fmt.Sprint(f.Int()), sent[0], name)
 		case f.Kind() == reflect.Bool && f.Bool() && name != "DropEffectiveContext":
 			require.Len(t, sent, 1, name)
-			require.Contains(t, []string{"true", "yes", "on"}, sent[0])
+			require.Contains(t, []string{"1", "true", "yes", "on"}, sent[0])
 		}
 	}
 }

@@ -181,7 +181,7 @@ func (a ModuleLoad) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f := fields{action: "ModuleLoad", dst: dst}
 	f.requiredOneOf("LoadType", a.LoadType, "load", "unload", "reload", "refresh")
 	f.optional("Module", a.Module)
-	f.optionalFlag("Recursive", a.Recursive, "true")
+	f.optionalFlag("Recursive", a.Recursive, "1")
 	return f.done()
 }
 

@@ -30,7 +30,7 @@ func (a DialplanExtensionAdd) AppendFields(dst []frame.Field) ([]frame.Field, er
 	f.required("Priority", a.Priority)
 	f.required("Application", a.Application)
 	f.optional("ApplicationData", a.ApplicationData)
-	f.optionalFlag("Replace", a.Replace, "true")
+	f.optionalFlag("Replace", a.Replace, "1")
 	return f.done()
 }
 

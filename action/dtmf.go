@@ -27,7 +27,7 @@ func (a PlayDTMF) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f.required("Channel", a.Channel)
 	f.required("Digit", a.Digit)
 	f.optionalDuration("Duration", a.Duration, time.Millisecond)
-	f.optionalFlag("Receive", a.Receive, "true")
+	f.optionalFlag("Receive", a.Receive, "1")
 	return f.done()
 }
 
@@ -81,7 +81,7 @@ func (SendFlash) Name() string { return "SendFlash" }
 func (a SendFlash) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f := fields{action: "SendFlash", dst: dst}
 	f.required("Channel", a.Channel)
-	f.optionalFlag("Receive", a.Receive, "true")
+	f.optionalFlag("Receive", a.Receive, "1")
 	return f.done()
 }
 

@@ -90,7 +90,7 @@ func (a MixMonitorMute) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f := fields{action: "MixMonitorMute", dst: dst}
 	f.required("Channel", a.Channel)
 	f.requiredOneOf("Direction", a.Direction, "read", "write", "both")
-	f.requiredFlag("State", a.State, "true", "false")
+	f.requiredFlag("State", a.State, "1", "0")
 	f.optional("MixMonitorID", a.MixMonitorID)
 	return f.done()
 }
@@ -121,7 +121,7 @@ func (a Monitor) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f.required("Channel", a.Channel)
 	f.optional("File", a.File)
 	f.optional("Format", a.Format)
-	f.optionalFlag("Mix", a.Mix, "true")
+	f.optionalFlag("Mix", a.Mix, "1")
 	return f.done()
 }
 

@@ -32,7 +32,7 @@ func (a QueueAdd) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f.required("Queue", a.Queue)
 	f.required("Interface", a.Interface)
 	f.optionalNumber("Penalty", a.Penalty)
-	f.optionalFlag("Paused", a.Paused, "true")
+	f.optionalFlag("Paused", a.Paused, "1")
 	f.optional("MemberName", a.MemberName)
 	f.optional("StateInterface", a.StateInterface)
 	f.optionalDuration("Wrapuptime", a.Wrapuptime, time.Second)
@@ -67,7 +67,7 @@ func (a QueueChangePriorityCaller) AppendFields(dst []frame.Field) ([]frame.Fiel
 	f.required("Queue", a.Queue)
 	f.required("Caller", a.Caller)
 	f.requiredNumber("Priority", a.Priority)
-	f.optionalFlag("Immediate", a.Immediate, "true")
+	f.optionalFlag("Immediate", a.Immediate, "1")
 	return f.done()
 }
 
@@ -128,7 +128,7 @@ func (QueueMemberRingInUse) Name() string { return "QueueMemberRingInUse" }
 func (a QueueMemberRingInUse) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f := fields{action: "QueueMemberRingInUse", dst: dst}
 	f.required("Interface", a.Interface)
-	f.requiredFlag("RingInUse", a.RingInUse, "true", "false")
+	f.requiredFlag("RingInUse", a.RingInUse, "1", "0")
 	f.optional("Queue", a.Queue)
 	return f.done()
 }
@@ -159,7 +159,7 @@ func (QueuePause) Name() string { return "QueuePause" }
 func (a QueuePause) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 	f := fields{action: "QueuePause", dst: dst}
 	f.required("Interface", a.Interface)
-	f.requiredFlag("Paused", a.Paused, "true", "false")
+	f.requiredFlag("Paused", a.Paused, "1", "0")
 	f.optional("Queue", a.Queue)
 	f.optional("Reason", a.Reason)
 	return f.done()

@@ -134,7 +134,7 @@ func (a SorceryMemoryCacheStaleObject) AppendFields(dst []frame.Field) ([]frame.
 	f := fields{action: "SorceryMemoryCacheStaleObject", dst: dst}
 	f.required("Cache", a.Cache)
 	f.required("Object", a.Object)
-	f.optionalFlag("Reload", a.Reload, "true")
+	f.optionalFlag("Reload", a.Reload, "1")
 	return f.done()
 }
 

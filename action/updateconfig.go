@@ -20,8 +20,8 @@ type UpdateConfig struct {
 	// Reload is yes, or the name of the module to reload behind the change. Empty:
 	// nothing is reloaded.
 	Reload string
-	// DropEffectiveContext gives up what PreserveEffectiveContext keeps by
-	// default: contexts that are given to the end of the file by a template.
+	// DropEffectiveContext sends PreserveEffectiveContext: no. By default, when a
+	// template changes, the categories that inherit from it keep what they had.
 	DropEffectiveContext bool
 	Changes              []ConfigChange
 }

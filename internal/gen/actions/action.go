@@ -124,8 +124,10 @@ func param(p catalog.Param) (typ, stmt string, err error) {
 	case "int":
 		return "int", fmt.Sprintf("f.%sNumber(%q, %s)\n", how, key, field), nil
 	case "bool":
-		yes, no := "true", "false"
+		yes, no := "1", "0" // what ast_true takes, and atoi as well: MixMonitorMute has that
 		switch p.Format {
+		case "true/false":
+			yes, no = "true", "false"
 		case "yes/no":
 			yes, no = "yes", "no"
 		case "on/off":
