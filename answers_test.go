@@ -114,7 +114,7 @@ func TestOversizeBroadcast(t *testing.T) {
 			c.Success("done")
 		})
 		c := dial(t, srv, ami.WithLimits(frame.Limits{Line: 1024}))
-		_, err := c.Send(t.Context(), action.New("Slow"))
+		_, err := c.Send(t.Context(), action.Custom("Slow"))
 		require.NoError(t, err, "C9: an event that merely carries the id")
 	})
 }

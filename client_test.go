@@ -109,7 +109,7 @@ func TestSendLists(t *testing.T) { // C2, C9
 func TestActionError(t *testing.T) { // C4
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		c := dial(t, srv)
-		_, err := c.Send(t.Context(), action.New("Frobnicate"))
+		_, err := c.Send(t.Context(), action.Custom("Frobnicate"))
 		e, ok := errors.AsType[*ami.ActionError](err)
 		require.True(t, ok, "%v", err)
 		require.Contains(t, e.Message, "Invalid/unknown command: Frobnicate")
@@ -167,7 +167,7 @@ func TestResetFailsAllPending(t *testing.T) { // C5
 		const n = 1000
 		var pending []*ami.Pending
 		for i := range n {
-			pending = append(pending, c.Start(t.Context(), action.New("Hold", "N", fmt.Sprint(i))))
+			pending = append(pending, c.Start(t.Context(), action.Custom("Hold", "N", fmt.Sprint(i))))
 		}
 		require.NoError(t, srv.WaitAction(t.Context(), "Hold", n/2))
 		srv.Sessions()[0].Reset()
@@ -279,7 +279,7 @@ func TestBackpressure(t *testing.T) { // C6
 		srv.Handle("Hold", func(*amitest.Call) {})
 		c := dial(t, srv, ami.WithPendingLimit(3))
 		for range 3 {
-			c.Start(t.Context(), action.New("Hold"))
+			c.Start(t.Context(), action.Custom("Hold"))
 		}
 		_, err := c.Send(t.Context(), action.Ping{})
 		e, ok := errors.AsType[*ami.BackpressureError](err)
@@ -295,9 +295,9 @@ func TestCancel(t *testing.T) { // C3
 		c := dial(t, srv)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := c.Send(ctx, action.New("Hold"))
+		_, err := c.Send(ctx, action.Custom("Hold"))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		p := c.Start(ctx, action.New("Hold"))
+		p := c.Start(ctx, action.Custom("Hold"))
 		_, err = p.Result()
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Zero(t, c.Stats().Pending)
@@ -334,20 +334,20 @@ func TestListStreams(t *testing.T) { // C2
 		})
 		c := dial(t, srv)
 		start, n := time.Now(), 0
-		for f, err := range c.List(t.Context(), action.New("Slow")) {
+		for f, err := range c.List(t.Context(), action.Custom("Slow")) {
 			require.NoError(t, err)
 			require.Equal(t, fmt.Sprint(n), f.Get("N"))
 			n++
 			require.Equal(t, time.Duration(n)*time.Second, time.Since(start), "as they come")
 		}
 		require.Equal(t, 5, n)
-		for _, err := range c.List(t.Context(), action.New("Slow")) {
+		for _, err := range c.List(t.Context(), action.Custom("Slow")) {
 			require.NoError(t, err)
 			break
 		}
 		require.Zero(t, c.Stats().Pending)
 		var last error
-		for _, err := range c.List(t.Context(), action.New("Frobnicate")) {
+		for _, err := range c.List(t.Context(), action.Custom("Frobnicate")) {
 			last = err
 		}
 		require.Error(t, last)

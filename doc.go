@@ -17,7 +17,7 @@
 // Every action of Asterisk 18 to 23 is a struct of package action, every event
 // one of package event. Call sends an action and returns its answer as what it
 // is; On delivers one kind of event decoded. Below them are Send and Subscribe,
-// which deal in frames: for actions by name (action.New), and for events of which
+// which deal in frames: for actions by name (action.New, action.Custom), and for events of which
 // this library does not know. A typed event holds the one as received.
 //
 // # Life of a client

@@ -69,7 +69,7 @@ func TestSafeToRetryCancelled(t *testing.T) {
 		srv.Handle("Hold", func(*amitest.Call) {})
 		c := dial(t, srv)
 		ctx, cancel := context.WithCancelCause(t.Context()) // errgroup.WithContext does exactly this
-		p := c.Start(ctx, action.New("Hold"))
+		p := c.Start(ctx, action.Custom("Hold"))
 		require.NoError(t, srv.WaitAction(t.Context(), "Hold", 1))
 		cancel(&ami.ConnError{Node: "pbx2", Op: "session", Sent: false, Err: io.EOF}) // a sibling's failure
 		_, err := p.Result()

@@ -82,7 +82,7 @@ func TestCallerInAHurry(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		c := dial(t, srv)
 		srv.Handle("Slow", func(c *amitest.Call) { c.Wait(2 * time.Minute); c.Success("ok") })
-		a := action.New("Slow").Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: 130 * time.Second})
+		a := action.Custom("Slow").Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: 130 * time.Second})
 		_, err := c.Send(t.Context(), a, ami.Timeout(time.Second))
 		require.Error(t, err)
 		d := downAfter(t, c, time.Now(), 5*time.Minute)
@@ -118,7 +118,7 @@ func TestHoldsAddUp(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		srv.Handle("Slow", func(c *amitest.Call) { c.Wait(39 * time.Second); c.Success("ok") })
 		c := dial(t, srv)
-		a := action.New("Slow").Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: 40 * time.Second})
+		a := action.Custom("Slow").Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: 40 * time.Second})
 		start := time.Now()
 		c.Start(t.Context(), a)
 		c.Start(t.Context(), a)

@@ -106,7 +106,7 @@ func BenchmarkPingInFlood(b *testing.B) {
 			const turn = 500
 			var quiet, flooded []time.Duration
 			measure := func(took []time.Duration, rate int) []time.Duration {
-				_, err := c.Send(b.Context(), action.New("Flood", "Rate", fmt.Sprint(rate)))
+				_, err := c.Send(b.Context(), action.Custom("Flood", "Rate", fmt.Sprint(rate)))
 				require.NoError(b, err)
 				// The session of the events answers this, behind what it has queued.
 				_, err = c.Send(b.Context(), action.New("Events", "EventMask", "on"))

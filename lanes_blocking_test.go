@@ -98,7 +98,7 @@ func TestLeastHeldLane(t *testing.T) {
 		})
 		c := dial(t, srv, ami.WithActionLanes(4))
 		slow := func(d, limit time.Duration) *ami.Pending {
-			return c.Start(t.Context(), action.New("Slow", "For", d.String()).Answered(
+			return c.Start(t.Context(), action.Custom("Slow", "For", d.String()).Answered(
 				strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: limit}))
 		}
 		start := time.Now()

@@ -31,7 +31,7 @@ func TestLaneDiesUnderThousand(t *testing.T) {
 		ctx := t.Context()
 		var written, queued, elsewhere []*ami.Pending
 		for i := range sent {
-			if written = append(written, c.Start(ctx, action.New("Hold"), ami.WaitForRoom())); i%100 == 0 {
+			if written = append(written, c.Start(ctx, action.Custom("Hold"), ami.WaitForRoom())); i%100 == 0 {
 				synctest.Wait()
 			}
 		}
@@ -44,7 +44,7 @@ func TestLaneDiesUnderThousand(t *testing.T) {
 		stuck := c.Start(ctx, action.Ping{}) // its bytes are with the socket
 		synctest.Wait()
 		for range unsent {
-			queued = append(queued, c.Start(ctx, action.New("Hold")))
+			queued = append(queued, c.Start(ctx, action.Custom("Hold")))
 		}
 		require.Equal(t, sent+unsent+1, c.Stats().Lanes[0].Pending)
 		require.Equal(t, unsent, c.Stats().Outbound)
@@ -114,14 +114,14 @@ func TestSessionsDieAtRandom(t *testing.T) {
 					default:
 					}
 					id := fmt.Sprintf("%d.%d", w, i)
-					var a action.Action = action.New("Count", "N", id)
+					var a action.Action = action.Custom("Count", "N", id)
 					switch i % 4 {
 					case 0:
 						call := asyncCall
 						call.Variables = []action.Variable{{Name: "N", Value: id}}
 						a = call
 					case 1:
-						a = action.New("Count", "N", id).Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: time.Second})
+						a = action.Custom("Count", "N", id).Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: time.Second})
 					}
 					_, err := c.Send(t.Context(), a)
 					results[w][id] = err

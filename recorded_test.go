@@ -29,7 +29,7 @@ func recordedActions(t *testing.T, name string) (login action.Generic, rest []ac
 		if err != nil {
 			break
 		}
-		a := action.New(f.Get("Action"))
+		a := action.Custom(f.Get("Action"))
 		for key, value := range f.All() {
 			if !strings.EqualFold(key, "Action") && !strings.EqualFold(key, "ActionID") {
 				a = a.With(key, value)

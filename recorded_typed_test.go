@@ -193,10 +193,12 @@ func TestRecordedCalls(t *testing.T) {
 func TestCallErrors(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		c := dial(t, srv)
-		_, err := c.Send(t.Context(), action.New("Frobnicate"))
+		_, err := c.Send(t.Context(), action.Custom("Frobnicate"))
 		require.ErrorIs(t, err, ami.ErrUnknownAction)
 		require.NotErrorIs(t, err, ami.ErrPermission)
 		before := len(srv.Ledger())
+		_, err = c.Send(t.Context(), action.New("Frobnicate"))
+		require.ErrorAs(t, err, new(*action.InvalidError), "known before anything is written")
 		_, err = ami.Call(t.Context(), c, action.QueueAdd{})
 		require.ErrorAs(t, err, new(*action.InvalidError))
 		require.Len(t, srv.Ledger(), before, "nothing was written")

@@ -57,7 +57,7 @@ func TestRefusalsAreReadable(t *testing.T) { // C4, G2
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, srv *amitest.Server) {
 				srv.Handle("Odd", func(call *amitest.Call) { call.Error(tc.message) })
-				_, err := dial(t, srv).Send(t.Context(), action.New("Odd"))
+				_, err := dial(t, srv).Send(t.Context(), action.Custom("Odd"))
 				require.ErrorContains(t, err, tc.want)
 				require.NotContains(t, err.Error(), "canary")
 			})

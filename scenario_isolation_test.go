@@ -120,7 +120,7 @@ func hurts() []hurt {
 			storm: func(ctx context.Context, f *fleet, srv *amitest.Server) {
 				srv.Handle("Stall", func(c *amitest.Call) { <-c.Context().Done() })
 				for ctx.Err() == nil {
-					_, _ = f.Send(ctx, action.New("Stall", "Value", strings.Repeat("x", 500)), ami.To("bad"), ami.Timeout(100*time.Millisecond))
+					_, _ = f.Send(ctx, action.Custom("Stall", "Value", strings.Repeat("x", 500)), ami.To("bad"), ami.Timeout(100*time.Millisecond))
 					for _, s := range srv.Sessions() {
 						s.Silence(true)
 					}

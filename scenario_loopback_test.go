@@ -197,7 +197,7 @@ func (l *tries) do(ctx context.Context, cl *ami.Cluster, deed string, opts []ami
 		mark := fmt.Sprint("mark-", l.number.Add(1))
 		// Some give up in the middle: that, too, must be told exactly.
 		actx, cancel := context.WithTimeout(ctx, time.Duration(rand.Int64N(int64(200*time.Millisecond))))
-		_, err := cl.Send(actx, action.New("Mark", "Mark", mark, "Deed", deed), opts...)
+		_, err := cl.Send(actx, action.Custom("Mark", "Mark", mark, "Deed", deed), opts...)
 		cancel()
 		o := try{mark, deed, err, err != nil && ami.SafeToRetry(err)}
 		l.mu.Lock()

@@ -152,7 +152,7 @@ func TestS11AnswersInRandomOrder(t *testing.T) {
 		var callers sync.WaitGroup
 		for i := range n {
 			callers.Go(func() {
-				r, err := c.Send(t.Context(), action.New("Hold", "N", strconv.Itoa(i)), ami.WaitForRoom(), ami.Timeout(time.Minute))
+				r, err := c.Send(t.Context(), action.Custom("Hold", "N", strconv.Itoa(i)), ami.WaitForRoom(), ami.Timeout(time.Minute))
 				if err == nil && r.Get("N") != strconv.Itoa(i) {
 					err = fmt.Errorf("%d got the answer to %s", i, r.Get("N"))
 				}

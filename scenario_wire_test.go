@@ -79,7 +79,7 @@ func TestS3ErrorWithoutActionID(t *testing.T) {
 				c := dial(t, srv)
 				var all []*ami.Pending
 				for i := range pending {
-					all = append(all, c.Start(t.Context(), action.New("Hold", "N", fmt.Sprint(i))))
+					all = append(all, c.Start(t.Context(), action.Custom("Hold", "N", fmt.Sprint(i))))
 				}
 				synctest.Wait()
 				for range 3 {
@@ -290,7 +290,7 @@ func TestS8OversizeFrame(t *testing.T) {
 				c := dial(t, srv, ami.WithLimits(frame.Limits{Frame: 64 << 10}), ami.WithLogger(slog.New(log)))
 				sub := c.Subscribe(ami.Named("Test", "Long"))
 
-				_, err := c.Send(t.Context(), action.New("Long")) // as an answer
+				_, err := c.Send(t.Context(), action.Custom("Long")) // as an answer
 				e, ok := errors.AsType[*ami.ProtocolError](err)
 				require.True(t, ok, "%v", err)
 				require.Equal(t, "pbx1", e.Node)

@@ -102,8 +102,8 @@ func TestSecretsInValues(t *testing.T) {
 		"Field":                fields[0],
 		"Fields":               fields,
 		"Login":                action.Login{Username: "u", Secret: ami.NewSecret(canary), Key: key},
-		"Generic":              action.New("Odd", "Secret", canary),
-		"pointer to Generic":   new(action.New("Odd", "Secret", canary)),
+		"Generic":              action.Custom("Odd", "Secret", canary),
+		"pointer to Generic":   new(action.Custom("Odd", "Secret", canary)),
 		"Variable":             variables[0],
 		"Originate":            action.Originate{Channel: "Local/1@a", Application: "Wait", Variables: variables},
 		"Setvar":               action.Setvar{Variable: "X_TOKEN", Value: canary},
@@ -144,15 +144,15 @@ func TestSecretsInSession(t *testing.T) {
 				hidden(t, c)
 				hidden(t, sub)
 				for _, a := range []action.Action{
-					action.New("Odd", "Secret", canary, "AuthToken", canary, "Variable", "API_KEY="+canary),
+					action.Custom("Odd", "Secret", canary, "AuthToken", canary, "Variable", "API_KEY="+canary),
 					action.Setvar{Variable: "X_TOKEN", Value: canary},
 					action.Setvar{Variable: "HASH(a,password)", Value: canary},
 					action.Originate{Channel: "Local/1@a", Application: "Curl", Data: "https://h/?token=" + canary, Variables: []action.Variable{{Name: "PASSWORD", Value: canary}}},
 					action.UserEvent{UserEvent: "U", Headers: []frame.Field{{Key: "Password", Value: canary}}},
 					action.New("DBPut", "Family", "a", "Key", "password", "Val", canary),
-					action.New("Odd", "Secret", canary+"\r\nEvent: x"),
-					action.New("Odd", canary),
-					action.New("Odd", "Secret", strings.Repeat(canary, 100)),
+					action.Custom("Odd", "Secret", canary+"\r\nEvent: x"),
+					action.Custom("Odd", canary),
+					action.Custom("Odd", "Secret", strings.Repeat(canary, 100)),
 				} {
 					p := c.Start(t.Context(), a, ami.Timeout(time.Second))
 					r, err := p.Result()

@@ -208,7 +208,7 @@ func TestShutdownDrains(t *testing.T) { // D7
 			c.Success("done")
 		})
 		c := dial(t, srv)
-		p := c.Start(t.Context(), action.New("Slow"))
+		p := c.Start(t.Context(), action.Custom("Slow"))
 		require.NoError(t, srv.WaitAction(t.Context(), "Slow", 1))
 		start := time.Now()
 		require.NoError(t, c.Shutdown(t.Context()))
@@ -223,7 +223,7 @@ func TestShutdownDrains(t *testing.T) { // D7
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		srv.Handle("Hold", func(*amitest.Call) {})
 		c := dial(t, srv)
-		p := c.Start(t.Context(), action.New("Hold"))
+		p := c.Start(t.Context(), action.Custom("Hold"))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, c.Shutdown(ctx), context.DeadlineExceeded)
@@ -294,7 +294,7 @@ func TestRedaction(t *testing.T) { // G1, G2
 		srv.Handle("Odd", func(call *amitest.Call) { call.Error("bad token=canary given") })
 		log := newLogbook()
 		c := dial(t, srv, ami.WithLogger(slog.New(log)), ami.WithRedaction(ami.Redaction{Headers: []string{"Pin"}}))
-		_, err := c.Send(t.Context(), action.New("Odd", "Secret", "canary", "Pin", "canary", "Variable", "X_TOKEN=canary", "Channel", "seen"))
+		_, err := c.Send(t.Context(), action.Custom("Odd", "Secret", "canary", "Pin", "canary", "Variable", "X_TOKEN=canary", "Channel", "seen"))
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "canary")
 		found := log.find("action queued")
@@ -320,7 +320,7 @@ func TestMalformed(t *testing.T) { // B3, S7, S8, S9
 			long[i] = 'x'
 		}
 		srv.Handle("Long", func(call *amitest.Call) { call.Respond(amitest.F("Value", string(long))) })
-		_, err := c.Send(t.Context(), action.New("Long"))
+		_, err := c.Send(t.Context(), action.Custom("Long"))
 		e, ok := errors.AsType[*ami.ProtocolError](err)
 		require.True(t, ok, "%v", err)
 		require.Equal(t, "pbx1", e.Node)
@@ -329,7 +329,7 @@ func TestMalformed(t *testing.T) { // B3, S7, S8, S9
 		synctest.Wait()
 		require.Len(t, log.find("malformed message discarded"), 1)
 		for range 2 {
-			_, err = c.Send(t.Context(), action.New("Long"))
+			_, err = c.Send(t.Context(), action.Custom("Long"))
 			require.Error(t, err)
 		}
 		synctest.Wait()
@@ -348,7 +348,7 @@ func TestUnmatched(t *testing.T) { // C9, S3
 			call.Success("mine")
 			call.Success("twice")
 		})
-		r, err := c.Send(t.Context(), action.New("Odd"))
+		r, err := c.Send(t.Context(), action.Custom("Odd"))
 		require.NoError(t, err)
 		require.Equal(t, "mine", r.Message())
 		_, err = c.Send(t.Context(), action.Ping{})

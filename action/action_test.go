@@ -163,7 +163,7 @@ func TestInvalid(t *testing.T) { // C7
 		{"Originate, variable without a name", change(originate, withVariable("")), "Variable"},
 		{"Originate, variable with =", change(originate, withVariable("canary=1")), "Variable"},
 		{"Originate, variable with comma", change(originate, withVariable("canary,b")), "Variable"},
-		{"generic, odd", action.New("Odd", "canary", "canary", "canary"), "headers"},
+		{"generic, odd", action.Custom("Odd", "canary", "canary", "canary"), "headers"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fields, err := tc.a.AppendFields(nil)
@@ -200,7 +200,7 @@ func TestStrategies(t *testing.T) { // C2
 		{action.Ping{}, strategy.Single, nil, 0, false},
 		{action.Command{}, strategy.Command, nil, 0, false},
 		{action.Hangup{}, strategy.Auto, nil, 0, false},
-		{action.New("Odd"), strategy.Auto, nil, 0, false},
+		{action.Custom("Odd"), strategy.Auto, nil, 0, false},
 		{action.CoreShowChannels{}, strategy.List, []string{"CoreShowChannelsComplete"}, 0, false},
 		{action.Status{}, strategy.List, []string{"StatusComplete"}, 0, false},
 		{action.QueueStatus{}, strategy.List, []string{"QueueStatusComplete"}, 0, false},
@@ -223,7 +223,7 @@ func TestStrategies(t *testing.T) { // C2
 // TestGenericIsImmutable: copies share nothing that one of them can change.
 func TestGenericIsImmutable(t *testing.T) { // C7
 	headers := []string{"A", "1"}
-	base := action.New("Odd", headers...)
+	base := action.Custom("Odd", headers...)
 	headers[1] = "2"
 	require.Equal(t, []string{"Action: Odd", "A: 1"}, lines(t, base))
 

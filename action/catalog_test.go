@@ -328,6 +328,16 @@ func TestBadValues(t *testing.T) { // C7
 			require.Nil(t, fields)
 		})
 	}
+	for _, name := range []string{"Frobnicate", "", "Ping ", "QueueStatuss"} {
+		_, err := action.New(name).AppendFields(nil)
+		e, ok := errors.AsType[*action.InvalidError](err)
+		require.True(t, ok, "%q: %v", name, err)
+		require.Equal(t, "action "+name+": Action is no action of Asterisk 18 to 23: use Custom if your server has it", e.Error())
+		_, err = action.Custom(name).AppendFields(nil)
+		require.NoError(t, err)
+		_, err = action.New(name).Answered(strategy.Strategy{}).AppendFields(nil)
+		require.NoError(t, err, "it says how it is answered: it is meant")
+	}
 	fields, err := action.UpdateConfig{SrcFilename: "a", DstFilename: "a", Changes: many}.AppendFields(nil)
 	require.NoError(t, err)
 	wire, err := frame.AppendAction(nil, "UpdateConfig", fields)

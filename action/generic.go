@@ -19,18 +19,17 @@ type Generic struct {
 	fields   []frame.Field
 	strategy *strategy.Strategy // nil: that of Lookup
 	odd      bool
+	custom   bool // it may be an action that Lookup does not know
 }
 
 // New returns the action called name with the headers given as name, value,
 // name, value, in that order; a name may occur many times. It completes as the
-// typed action of that name does; an action that Lookup does not know completes
-// with its Response or, if that announces one, with the end of its list. Use
-// Answered for anything else.
+// typed action of that name does.
 //
 //	action.New("QueueAdd", "Queue", "support", "Interface", "PJSIP/2001")
 //
-// A name without a value is refused by Send, and so is what
-// frame.AppendAction refuses.
+// Send refuses a name that Lookup does not know, which is a slip more often than
+// not (see Custom), a header without a value, and what frame.AppendAction refuses.
 func New(name string, headers ...string) Generic {
 	g := Generic{name: name, odd: len(headers)%2 != 0}
 	for h := range slices.Chunk(headers, 2) {
@@ -38,6 +37,15 @@ func New(name string, headers ...string) Generic {
 			g.fields = append(g.fields, frame.Field{Key: h[0], Value: h[1]})
 		}
 	}
+	return g
+}
+
+// Custom is New for an action that Lookup does not know: of a module of your own,
+// or of a newer Asterisk. It completes with its Response or, if that announces
+// one, with the end of its list; use Answered for anything else.
+func Custom(name string, headers ...string) Generic {
+	g := New(name, headers...)
+	g.custom = true
 	return g
 }
 
@@ -49,7 +57,7 @@ func (g Generic) With(key, value string) Generic {
 
 // Answered returns a copy of the action that completes as s says.
 func (g Generic) Answered(s strategy.Strategy) Generic {
-	g.strategy = &s
+	g.strategy, g.custom = &s, true
 	return g
 }
 
@@ -58,6 +66,9 @@ func (g Generic) Name() string { return g.name }
 
 // AppendFields implements Action.
 func (g Generic) AppendFields(dst []frame.Field) ([]frame.Field, error) {
+	if !g.custom && find(g.name) == nil {
+		return nil, &InvalidError{Action: g.name, Param: "Action", Reason: "is no action of Asterisk 18 to 23: use Custom if your server has it"}
+	}
 	if g.odd {
 		return nil, &InvalidError{Action: g.name, Param: "headers", Reason: "end with a name that has no value"}
 	}

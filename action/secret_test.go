@@ -44,7 +44,7 @@ func TestPrinting(t *testing.T) { // G2
 		want string
 		text string // as JSON and slog show it
 	}{
-		{"generic", action.New("Odd", "Secret", "canary", "Queue", "q"), "Odd (2 headers)", "{}"},
+		{"generic", action.Custom("Odd", "Secret", "canary", "Queue", "q"), "Odd (2 headers)", "{}"},
 		{"variable", action.Variable{Name: "V", Value: "canary"}, "V=[redacted]", `"V=[redacted]"`},
 		{"set variable", action.Setvar{Channel: "C", Variable: "V", Value: "canary"}, `Setvar "C" V=[redacted]`, `"Setvar \"C\" V=[redacted]"`},
 		{"header", frame.Field{Key: "K", Value: "canary"}, "K: [redacted]", `"K: [redacted]"`},
