@@ -195,3 +195,25 @@ func TestFramesDoNotChange(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("v%d", i), values[i])
 	}
 }
+
+// TestSharedBuffersKeepTheLimit reads a large message with wide limits, so that its
+// buffer is shared, and then one with narrow limits: it must not hold that buffer
+// (B2).
+func TestSharedBuffersKeepTheLimit(t *testing.T) {
+	message := func(n int) string {
+		return "Response: Success\r\n" + strings.Repeat("Output: "+strings.Repeat("x", 500)+"\r\n", n/510) + "\r\n"
+	}
+	narrow := frame.Limits{Line: 2000, Headers: 128, Frame: 64 << 10, Buffer: 70 << 10}
+	for range 50 { // the pool may forget
+		wide := frame.NewReader(strings.NewReader(message(1<<20)), frame.Limits{})
+		_, err := wide.Next()
+		require.NoError(t, err)
+		_, err = wide.Next() // lets the large buffer go
+		require.ErrorIs(t, err, io.EOF)
+
+		r := frame.NewReader(strings.NewReader(message(69<<10)), narrow)
+		_, err = r.Next()
+		require.NoError(t, err)
+		require.LessOrEqual(t, r.Held(), narrow.Buffer+4*256)
+	}
+}

@@ -294,8 +294,8 @@ func larger(buf []byte, limit int) []byte {
 	size := min(2*len(buf), limit)
 	if size > keepBuffer {
 		if p, ok := largeBuffers.Get().(*[]byte); ok {
-			if cap(*p) >= size {
-				return (*p)[:min(cap(*p), limit)]
+			if c := cap(*p); c >= size && c <= limit { // others may hold more
+				return (*p)[:c]
 			}
 			largeBuffers.Put(p)
 		}
