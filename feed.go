@@ -27,7 +27,7 @@ type feed struct {
 func (f *feed) hurry() { f.hurryOnce.Do(func() { close(f.hurried) }) }
 
 // push queues events in order; see fair.Queue.Push.
-func (f *feed) push(events []event.Event) { f.queue.Push(events) }
+func (f *feed) push(events []event.Event) (behind bool) { return f.queue.Push(events) }
 
 // interested reports whether any subscription hears the node; without one
 // nothing is queued and nothing counts as dropped.

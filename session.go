@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // batchMost is how many events the reader collects before it hands them over,
 // if they arrive together.
-const batchMost = 64
+const batchMost = 256
 
 // A session is one login. It takes the frames of its connection to where they
 // belong. The supervisor of its lane owns it.
@@ -89,7 +90,9 @@ func (s *session) flush() {
 	if len(s.batch) == 0 {
 		return
 	}
-	s.lane.client.feed.push(s.batch)
+	if s.lane.client.feed.push(s.batch) {
+		runtime.Gosched()
+	}
 	clear(s.batch)
 	s.batch = s.batch[:0]
 }

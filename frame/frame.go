@@ -31,6 +31,12 @@ func (k Kind) String() string {
 	}
 }
 
+// The first header of an event and of a response.
+const (
+	eventName    = "Event"
+	responseName = "Response"
+)
+
 // A Frame is one message from Asterisk. It is immutable, may be used by many
 // goroutines and kept for as long as anybody likes: it pins its own bytes and
 // nothing else.
@@ -41,18 +47,19 @@ func (k Kind) String() string {
 //
 // The zero Frame is an empty one.
 type Frame struct {
-	// wire is the message as received, delimiter included. It is a pointer
-	// because fmt prints the fields of an unexported *Frame in someone's struct
-	// under some verbs, but not what they point to.
-	wire *string
+	// text is the message as received, delimiter included, and behind it a
+	// table: where in the message every line begins, and at the end the
+	// delimiter, in 2 bytes each, or 4 if wide. It is a pointer because fmt
+	// prints the fields of an unexported *Frame in someone's struct under some
+	// verbs, but not what they point to.
+	text *string
 
-	// lines has the offset in wire of every line, and at its end that of the
-	// delimiter. Both point into the same allocation as the frame (see alloc).
-	lines []uint32
-
+	size  uint32 // of the message
+	count uint32 // lines
 	first uint32 // index of the first header: lines before it have no colon
 	raw   uint32 // index of the first raw output line of a Response: Follows; 0 = none
 	kind  Kind
+	wide  bool // the message has more than 64 KiB
 }
 
 // Kind classifies the frame by its first header. Asterisk puts Response into
@@ -64,11 +71,21 @@ func (f *Frame) Kind() Kind { return f.kind }
 // the outcome of a response ("Success", "Error", "Follows", "Goodbye").
 // It is empty for a frame that is only text.
 func (f *Frame) Name() string {
-	if int(f.first) >= f.Len() {
+	var key string
+	switch f.kind {
+	case Event:
+		key = eventName
+	case Response:
+		key = responseName
+	default:
+		if int(f.first) < f.Len() {
+			_, v := f.header(int(f.first))
+			return v
+		}
 		return ""
 	}
-	_, v := f.header(int(f.first))
-	return v
+	line := f.line(int(f.first)) // the name and a colon, whatever the case of the name
+	return trimBlank(line[len(key)+1:])
 }
 
 // Get returns the value of the first header named key, whatever the case of
@@ -80,10 +97,29 @@ func (f *Frame) Get(key string) string {
 
 // Lookup is Get that tells an empty value from an absent header.
 func (f *Frame) Lookup(key string) (value string, ok bool) {
-	for i := range f.Len() {
-		if v, ok := f.match(i, key); ok {
-			return v, true
+	if f.wide || f.raw > 0 || key == "" {
+		for i := range f.Len() {
+			if v, ok := f.match(i, key); ok {
+				return v, true
+			}
 		}
+		return "", false
+	}
+	// The same for nearly every frame, without asking the table twice.
+	if f.count == 0 {
+		return "", false
+	}
+	text := *f.text
+	table := text[f.size:]
+	start := int(table[0]) | int(table[1])<<8
+	for table = table[2:]; len(table) >= 2; table = table[2:] {
+		end := int(table[0]) | int(table[1])<<8
+		if colon := start + len(key); colon < end && text[colon] == ':' {
+			if v, ok := valueOf(text[start:end], key); ok {
+				return v, true
+			}
+		}
+		start = end
 	}
 	return "", false
 }
@@ -125,16 +161,16 @@ func (f *Frame) All() iter.Seq2[string, string] {
 func (f *Frame) At(i int) (key, value string) { return f.header(i) }
 
 // Len returns the number of lines, repeated headers counted each.
-func (f *Frame) Len() int { return max(len(f.lines)-1, 0) }
+func (f *Frame) Len() int { return int(f.count) }
 
 // Wire returns the message byte for byte as it was received, with its
 // delimiter. Blank lines that strayed before it are not part of it. Mind that
 // it can hold secrets.
 func (f *Frame) Wire() string {
-	if f.wire == nil { // the zero Frame
+	if f.text == nil { // the zero Frame
 		return ""
 	}
-	return *f.wire
+	return (*f.text)[:f.size]
 }
 
 // String returns kind, name and number of headers, and no value of any other
@@ -158,10 +194,20 @@ func (f *Frame) Format(s fmt.State, _ rune) {
 // LogValue returns what String returns.
 func (f *Frame) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
-// line returns line i without its line end.
-func (f *Frame) line(i int) string {
-	return trimCR((*f.wire)[f.lines[i] : f.lines[i+1]-1])
+// at returns where line i begins, 0 to Len(): there the delimiter.
+func (f *Frame) at(i int) int {
+	if f.wide {
+		b := (*f.text)[int(f.size)+4*i:]
+		_ = b[3]
+		return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 | int(b[3])<<24
+	}
+	b := (*f.text)[int(f.size)+2*i:]
+	_ = b[1]
+	return int(b[0]) | int(b[1])<<8
 }
+
+// line returns line i without its line end.
+func (f *Frame) line(i int) string { return trimCR((*f.text)[f.at(i) : f.at(i+1)-1]) }
 
 // header cuts line i at its first colon and drops one blank after it: more of
 // them belong to the value, as in the indented lines of Command output.
@@ -184,13 +230,20 @@ func (f *Frame) match(i int, key string) (string, bool) {
 		k, v := f.header(i)
 		return v, equalFold(k, key)
 	}
-	start, colon := int(f.lines[i]), int(f.lines[i])+len(key)
-	wire := *f.wire
-	if colon >= int(f.lines[i+1]) || wire[colon] != ':' || !equalFold(wire[start:colon], key) ||
-		strings.IndexByte(key, ':') >= 0 { // the name would end at that colon
+	line := (*f.text)[f.at(i):f.at(i+1)]
+	if len(key) >= len(line) || line[len(key)] != ':' {
 		return "", false
 	}
-	return trimBlank(trimCR(wire[colon+1 : f.lines[i+1]-1])), true
+	return valueOf(line, key)
+}
+
+// valueOf returns the value of a line, line feed included, if its name is key. The
+// line has a colon where the name would end.
+func valueOf(line, key string) (string, bool) {
+	if !equalFold(line[:len(key)], key) || strings.IndexByte(key, ':') >= 0 { // the name would end at that colon
+		return "", false
+	}
+	return trimBlank(trimCR(line[len(key)+1 : len(line)-1])), true
 }
 
 func trimBlank(s string) string {

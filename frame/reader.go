@@ -13,7 +13,7 @@ import (
 // memory is given back once the frame is through.
 const (
 	idleBuffer = 2 << 10
-	busyBuffer = 16 << 10
+	busyBuffer = 64 << 10
 	keepBuffer = 64 << 10 // a larger buffer is not kept between frames
 	keepLines  = 4 << 10  // likewise for the line offsets
 	noProgress = 100      // empty reads in a row before io.ErrNoProgress
@@ -180,7 +180,7 @@ func (r *Reader) check() error {
 // complete returns the frame that the blank line just read has ended. Its last
 // line ends before sentinel.
 func (r *Reader) complete(sentinel int) *Frame {
-	f := alloc(string(r.buf[r.message:r.line]), r.starts, uint32(sentinel-r.message), r.follows.raw)
+	f := alloc(r.buf[r.message:r.line], r.starts, uint32(sentinel-r.message), r.follows.raw)
 	r.skipTo(r.line)
 	return f
 }
@@ -206,7 +206,7 @@ func (r *Reader) head() *Frame {
 	if n == 0 {
 		return nil
 	}
-	return alloc(string(r.buf[r.message:r.message+int(end)]), r.starts[:n], end, r.follows.raw)
+	return alloc(r.buf[r.message:r.message+int(end)], r.starts[:n], end, r.follows.raw)
 }
 
 // endDiscardedLine looks for the delimiter of a message that was rejected.

@@ -15,6 +15,9 @@ const (
 	alone   = 64
 )
 
+// backlog is how many events may wait before the dispatcher counts as behind.
+const backlog = 1024
+
 // MaxWeight bounds the share of one node, and with it how long a turn lasts.
 const MaxWeight = 100
 
@@ -37,20 +40,25 @@ type Queue struct {
 }
 
 // Push queues events in order. It never waits: a full queue drops its oldest.
-func (q *Queue) Push(events []event.Event) {
+// It reports whether the dispatcher is behind with all of its queues together.
+func (q *Queue) Push(events []event.Event) (behind bool) {
 	q.mu.Lock()
+	before := q.ring.Len()
 	for _, e := range events {
 		q.dropped.Add(q.ring.Push(e))
 	}
 	if len(events) > 0 {
 		q.last = events[len(events)-1].Seq
 	}
+	more := q.ring.Len() - before
 	wake := !q.ready && q.ring.Len() > 0
 	q.ready = q.ready || wake
 	q.mu.Unlock()
+	behind = q.dispatcher.waiting.Add(int64(more)) > backlog
 	if wake {
 		q.dispatcher.enlist(q)
 	}
+	return behind
 }
 
 // Len returns the number of events that wait.
@@ -84,6 +92,7 @@ func (q *Queue) take(dst []event.Event) (n int, more bool, finished func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n = q.ring.Pop(dst)
+	q.dispatcher.waiting.Add(int64(-n))
 	q.ready = q.ring.Len() > 0
 	if !q.ready {
 		finished, q.finished = q.finished, nil
@@ -98,6 +107,7 @@ type Dispatcher struct {
 	// this alone, which is cheaper than a select.
 	wake    chan struct{}
 	stopped atomic.Bool
+	waiting atomic.Int64 // events in all queues
 
 	mu          sync.Mutex
 	first, last *Queue // the list of ready queues; nil if there is none

@@ -22,6 +22,7 @@ const (
 type Ring struct {
 	buf     []event.Event
 	head, n int
+	most    int // n at its highest since the ring was empty
 	limit   int
 
 	aside []event.Event // gaps older than all in buf
@@ -69,6 +70,7 @@ func (r *Ring) Push(e event.Event) (dropped uint64) {
 	}
 	*r.at(r.n) = e
 	r.n++
+	r.most = max(r.most, r.n)
 	r.untold += e.Lost
 	if _, gap := e.Gap(); gap {
 		r.gaps++
@@ -100,7 +102,9 @@ func (r *Ring) Pop(dst []event.Event) int {
 	}
 	r.head = (r.head + n) & (max(len(r.buf), 1) - 1)
 	r.n -= n
-	r.shrink()
+	if n > 0 {
+		r.shrink()
+	}
 	return first + n
 }
 
@@ -115,11 +119,16 @@ func (r *Ring) Drop() (node string, dropped, untold uint64) {
 	return node, dropped, none.Lost
 }
 
-// shrink lets a large array go once it is empty.
+// shrink lets a large array go when the ring is empty, unless its latest filling
+// has used it: in a flood that would grow it anew all the time.
 func (r *Ring) shrink() {
-	if r.n == 0 && len(r.buf) > ringKept {
+	if r.n > 0 {
+		return
+	}
+	if len(r.buf) > ringKept && r.most <= len(r.buf)/4 {
 		r.buf, r.head = nil, 0
 	}
+	r.most = 0
 }
 
 // dropOldest makes room. next is the event that is about to be pushed.
