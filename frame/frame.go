@@ -97,29 +97,10 @@ func (f *Frame) Get(key string) string {
 
 // Lookup is Get that tells an empty value from an absent header.
 func (f *Frame) Lookup(key string) (value string, ok bool) {
-	if f.wide || f.raw > 0 || key == "" {
-		for i := range f.Len() {
-			if v, ok := f.match(i, key); ok {
-				return v, true
-			}
+	for i := range f.Len() {
+		if v, ok := f.match(i, key); ok {
+			return v, true
 		}
-		return "", false
-	}
-	// The same for nearly every frame, without asking the table twice.
-	if f.count == 0 {
-		return "", false
-	}
-	text := *f.text
-	table := text[f.size:]
-	start := int(table[0]) | int(table[1])<<8
-	for table = table[2:]; len(table) >= 2; table = table[2:] {
-		end := int(table[0]) | int(table[1])<<8
-		if colon := start + len(key); colon < end && text[colon] == ':' {
-			if v, ok := valueOf(text[start:end], key); ok {
-				return v, true
-			}
-		}
-		start = end
 	}
 	return "", false
 }
@@ -194,20 +175,26 @@ func (f *Frame) Format(s fmt.State, _ rune) {
 // LogValue returns what String returns.
 func (f *Frame) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
-// at returns where line i begins, 0 to Len(): there the delimiter.
-func (f *Frame) at(i int) int {
+// span returns where in text line i begins and where the next one does.
+func (f *Frame) span(i int) (start, end int) {
+	text := *f.text
 	if f.wide {
-		b := (*f.text)[int(f.size)+4*i:]
-		_ = b[3]
-		return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 | int(b[3])<<24
+		t := text[int(f.size)+4*i:]
+		_ = t[7]
+		return int(t[0]) | int(t[1])<<8 | int(t[2])<<16 | int(t[3])<<24,
+			int(t[4]) | int(t[5])<<8 | int(t[6])<<16 | int(t[7])<<24
 	}
-	b := (*f.text)[int(f.size)+2*i:]
-	_ = b[1]
-	return int(b[0]) | int(b[1])<<8
+	t := text[int(f.size)+2*i:]
+	_ = t[3]
+	both := uint32(t[0]) | uint32(t[1])<<8 | uint32(t[2])<<16 | uint32(t[3])<<24 // one load
+	return int(both & 0xffff), int(both >> 16)
 }
 
 // line returns line i without its line end.
-func (f *Frame) line(i int) string { return trimCR((*f.text)[f.at(i) : f.at(i+1)-1]) }
+func (f *Frame) line(i int) string {
+	start, end := f.span(i)
+	return trimCR((*f.text)[start : end-1])
+}
 
 // header cuts line i at its first colon and drops one blank after it: more of
 // them belong to the value, as in the indented lines of Command output.
@@ -230,7 +217,8 @@ func (f *Frame) match(i int, key string) (string, bool) {
 		k, v := f.header(i)
 		return v, equalFold(k, key)
 	}
-	line := (*f.text)[f.at(i):f.at(i+1)]
+	start, end := f.span(i)
+	line := (*f.text)[start:end]
 	if len(key) >= len(line) || line[len(key)] != ':' {
 		return "", false
 	}

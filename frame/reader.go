@@ -4,19 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"sync"
 )
 
-// The sizes of the read buffer. It starts small, because most nodes of a large
-// fleet are idle most of the time, and grows to busyBuffer on the first read
-// that fills it. Only a frame larger than that makes it grow further, and the
-// memory is given back once the frame is through.
+// Larger line tables are not kept between frames, and so many empty reads in a row
+// are an io.ErrNoProgress.
 const (
-	idleBuffer = 2 << 10
-	busyBuffer = 64 << 10
-	keepBuffer = 64 << 10 // a larger buffer is not kept between frames
-	keepLines  = 4 << 10  // likewise for the line offsets
-	noProgress = 100      // empty reads in a row before io.ErrNoProgress
+	keepLines  = 4 << 10
+	noProgress = 100
 )
 
 // A Reader cuts a byte stream from Asterisk into frames. One goroutine uses it
@@ -30,6 +24,7 @@ type Reader struct {
 
 	buf  []byte
 	base int64 // offset of buf[0] in the stream
+	got  int   // bytes of the last read
 
 	// Positions in buf: message <= line <= scan <= end.
 	message int // first byte of the message being read
@@ -249,73 +244,4 @@ func (r *Reader) skipTo(p int) {
 	if cap(r.starts) > keepLines {
 		r.starts = nil
 	}
-}
-
-// fill reads once into the buffer, after making room. It reports false if the
-// message already takes all the memory it may; a failed read is in r.err.
-func (r *Reader) fill() bool {
-	switch {
-	case r.buf == nil:
-		r.buf = make([]byte, idleBuffer)
-	case r.end-r.message < busyBuffer && len(r.buf) > keepBuffer:
-		large := r.buf
-		r.move(make([]byte, busyBuffer))
-		giveBack(large)
-	case r.message > 0: // what is left is the start of one message: little to copy
-		r.move(r.buf)
-	case r.end < len(r.buf):
-	case len(r.buf) >= r.lim.Buffer:
-		return false
-	default:
-		small := r.buf
-		r.move(larger(small, r.lim.Buffer))
-		giveBack(small)
-	}
-	for range noProgress {
-		n, err := r.src.Read(r.buf[r.end:])
-		r.end += n
-		if r.end == len(r.buf) && r.end < busyBuffer {
-			r.move(make([]byte, busyBuffer)) // more is likely to wait: the line is busy
-		}
-		if r.err = err; n > 0 || err != nil {
-			return true
-		}
-	}
-	r.err = io.ErrNoProgress
-	return true
-}
-
-// largeBuffers are what large messages were read into, shared by all readers: the
-// next one is spared growing into it step by step, and the collector its garbage.
-var largeBuffers sync.Pool
-
-// larger returns a buffer of at least twice the size of buf, within limit.
-func larger(buf []byte, limit int) []byte {
-	size := min(2*len(buf), limit)
-	if size > keepBuffer {
-		if p, ok := largeBuffers.Get().(*[]byte); ok {
-			if c := cap(*p); c >= size && c <= limit { // others may hold more
-				return (*p)[:c]
-			}
-			largeBuffers.Put(p)
-		}
-	}
-	return make([]byte, size)
-}
-
-// giveBack takes a buffer that its reader does not use any more. Frames have
-// copies of what was in it.
-func giveBack(buf []byte) {
-	if cap(buf) > keepBuffer {
-		largeBuffers.Put(&buf)
-	}
-}
-
-// move copies the unfinished message to the start of buf.
-func (r *Reader) move(buf []byte) {
-	n := copy(buf, r.buf[r.message:r.end])
-	d := r.message
-	r.buf, r.end = buf, n
-	r.base += int64(d)
-	r.message, r.line, r.scan = 0, r.line-d, r.scan-d
 }
