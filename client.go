@@ -32,7 +32,7 @@ type Client struct {
 	// Immutable.
 	node       Node
 	host, port string
-	cfg        config
+	cfg        *config // shared with the other nodes of the cluster
 	log        *slog.Logger
 	table      *correlate.Table
 	hub        *hub
@@ -101,13 +101,13 @@ func New(n Node, opts ...Option) (*Client, error) {
 
 // newClient makes what a client on its own and one of a cluster have in common.
 // Hub and feed are still to be set.
-func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
+func newClient(n Node, cfg *config, cl *Cluster) (*Client, error) {
 	host, port, err := n.check(cfg.literal)
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{
-		node: n, host: host, port: port, cluster: cl,
+		node: n, host: host, port: port, cfg: cfg, cluster: cl,
 		log:   cfg.logger.With("server_key", n.Key),
 		table: correlate.NewTable(n.Key, correlate.NewInstance(), cfg.pendingLimit),
 		done:  make(chan struct{}),
@@ -130,10 +130,6 @@ func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
 			c.lookup.resolver = net.DefaultResolver
 		}
 	}
-	if cfg.dial == nil {
-		cfg.dial = new(net.Dialer).DialContext
-	}
-	c.cfg = cfg
 	return c, nil
 }
 

@@ -26,7 +26,7 @@ import (
 // for all goroutines.
 type Cluster struct {
 	// Immutable.
-	cfg     config
+	cfg     *config
 	log     *slog.Logger
 	hub     *hub
 	permits *semaphore.Weighted // for connecting; first come first served

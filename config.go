@@ -55,22 +55,22 @@ type fleetConfig struct {
 	weights map[string]int
 }
 
-func newConfig(opts []Option) (config, error) {
-	c := config{
+func newConfig(opts []Option) (*config, error) {
+	c := &config{
 		logger:      slog.New(slog.DiscardHandler),
 		dialTimeout: 3 * time.Second, loginTimeout: 5 * time.Second, writeTimeout: 5 * time.Second,
 		readIdle: 90 * time.Second, keepalive: 30 * time.Second, keepaliveTimeout: 15 * time.Second,
 		backoffBase: 500 * time.Millisecond, backoffCap: 10 * time.Second, backoffFloor: 100 * time.Millisecond,
 		authBase: 30 * time.Second, authCap: 5 * time.Minute,
 		breakerFailures: 5, breakerProbes: 1, breakerOpen: 15 * time.Second, stableAfter: 10 * time.Second,
-		queueEntries: 256, queueBytes: 5 << 20,
+		queueEntries: 128, queueBytes: 5 << 20,
 		pendingLimit: 5000, actionTimeout: 30 * time.Second,
 		malformed: 10, malformedWindow: time.Minute,
 		eventQueue: 10_000, dropSummary: 10 * time.Second,
 		fleet: fleetConfig{permits: 64},
 	}
 	for _, o := range opts {
-		o(&c)
+		o(c)
 	}
 	err := c.check()
 	return c, err

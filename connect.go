@@ -88,13 +88,17 @@ func (l *lane) connect(ctx context.Context, addrs []string) (*session, error) {
 
 // dialNode returns a connected socket, TLS included.
 func (c *Client) dialNode(ctx context.Context, addrs []string) (socket net.Conn, op string, err error) {
+	dial := c.cfg.dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	for i, addr := range addrs {
 		// Each address gets its share of the time left: a dead first one must
 		// not take it all.
 		deadline, _ := ctx.Deadline()
 		share := time.Until(deadline) / time.Duration(len(addrs)-i)
 		actx, cancel := context.WithTimeout(ctx, share)
-		socket, err = c.cfg.dial(actx, "tcp", addr)
+		socket, err = dial(actx, "tcp", addr)
 		cancel()
 		if err == nil {
 			break

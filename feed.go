@@ -26,7 +26,8 @@ type feed struct {
 // hurry has the node, when it leaves or while it does, wait for no receivers.
 func (f *feed) hurry() { f.hurryOnce.Do(func() { close(f.hurried) }) }
 
-// push queues events in order; see fair.Queue.Push.
+// push queues events in order, and reports whether the dispatcher is behind; see
+// fair.Queue.Push.
 func (f *feed) push(events []event.Event) (behind bool) { return f.queue.Push(events) }
 
 // interested reports whether any subscription hears the node; without one

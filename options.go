@@ -106,7 +106,7 @@ func WithBreaker(failures int, openFor time.Duration, probes int) Option {
 func WithStableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
 
 // WithOutboundQueue bounds the actions of a session that wait to be written: entries
-// (default 256; 1 to 65,536) and bytes (default 5 MiB; 128 KiB, the size of
+// (default 128; 1 to 65,536) and bytes (default 5 MiB; 128 KiB, the size of
 // the largest action, to 256 MiB).
 func WithOutboundQueue(entries, bytes int) Option {
 	return func(c *config) { c.queueEntries, c.queueBytes = entries, bytes }

@@ -11,7 +11,7 @@ import (
 // reads make it small again. Only a frame larger than busyBuffer makes it grow
 // further, and the memory is given back once the frame is through.
 const (
-	idleBuffer = 2 << 10
+	idleBuffer = 1 << 10
 	busyBuffer = 64 << 10
 )
 

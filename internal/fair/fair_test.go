@@ -309,3 +309,28 @@ func TestMarkAndTheReader(t *testing.T) {
 	require.Equal(t, batch[2:], m.Behind(batch[1:]))
 	require.Equal(t, batch, m.Behind(batch), "once passed it looks no more")
 }
+
+// TestBehind shows that Push tells when the dispatcher is behind with all queues
+// together, and no longer when they were served (E1).
+func TestBehind(t *testing.T) {
+	d := NewDispatcher()
+	a := d.NewQueue(10_000, 1, func([]event.Event) {})
+	b := d.NewQueue(100, 1, func([]event.Event) {})
+	var next uint64
+	push := func(q *Queue, n int) (behind bool) {
+		events := make([]event.Event, n)
+		for i := range events {
+			next++
+			events[i] = numbered("a", next)
+		}
+		return q.Push(events)
+	}
+	require.False(t, push(a, backlog-100))
+	require.False(t, push(b, 100))
+	require.False(t, push(b, 50), "what a full queue drops does not wait")
+	require.True(t, push(a, 1))
+	d.Stop()
+	d.Run()
+	require.Zero(t, d.waiting.Load())
+	require.False(t, push(a, 1))
+}
