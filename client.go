@@ -43,7 +43,8 @@ type Client struct {
 	main  lane    // that of the events; the node is up when it is
 	lanes []*lane // for actions, if WithActionLanes says so; lane n is at n-1
 
-	running sync.WaitGroup // supervisors of lanes
+	running   sync.WaitGroup // supervisors of lanes
+	observing sync.WaitGroup // who waits for actions of Start, for the observers
 
 	// Set by Shutdown: no more actions are taken.
 	draining atomic.Bool
@@ -94,7 +95,7 @@ func New(n Node, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hub = newHub(cfg.logger, cfg.dropSummary)
+	c.hub = newHub(cfg)
 	c.feed = c.hub.join(n.Key, cfg.eventQueue, 1)
 	return c, nil
 }
@@ -233,6 +234,7 @@ func (c *Client) finish() {
 	} else if removed {
 		c.cluster.forget(c)
 	}
+	c.observing.Wait() // no session is left, and no action pending
 	c.state.finish()
 	close(c.done)
 }

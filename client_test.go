@@ -424,6 +424,6 @@ func TestPanickingPredicate(t *testing.T) { // C8
 		srv.Broadcast("Test", amitest.ClassUser, amitest.F("N", "1"))
 		require.Equal(t, "1", (<-good.C()).Get("N"))
 		bad.Close()
-		require.Positive(t, c.Stats().PredicatePanics)
+		require.Positive(t, c.Stats().Delivery.PredicatePanics)
 	})
 }

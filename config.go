@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/apn/ami/frame"
@@ -38,6 +39,8 @@ type config struct {
 	malformedWindow          time.Duration
 	eventQueue               int
 	dropSummary              time.Duration
+
+	observers []Observer
 
 	fleet fleetConfig
 
@@ -136,6 +139,9 @@ func (c *config) check() error {
 	}
 	if c.logger == nil {
 		return &ConfigError{Key: "Logger", Value: nil, Reason: "must not be nil: leave the option out for no logging"}
+	}
+	if slices.Contains(c.observers, nil) {
+		return &ConfigError{Key: "Observer", Value: nil, Reason: "must not be nil: leave the option out for none"}
 	}
 	var err error
 	if c.redact, err = redact.New(c.redaction); err != nil {

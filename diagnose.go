@@ -23,6 +23,9 @@ const (
 	opSession = "session"
 )
 
+// ops are the steps at which an attempt fails.
+var ops = [...]string{opResolve, opDial, opTLS, opBanner, opLogin}
+
 // hint says in one sentence what to do about a failed step, "" if the error
 // says it all.
 func hint(op string, err error) string {

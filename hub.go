@@ -2,12 +2,14 @@ package ami
 
 import (
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/apn/ami/internal/fair"
+	"github.com/apn/ami/internal/redact"
 )
 
 // A hub takes the events of its nodes to the subscriptions. It owns the
@@ -15,10 +17,13 @@ import (
 // A Client on its own has one, and so has a Cluster.
 type hub struct {
 	log      *slog.Logger
+	redact   *redact.Policy
 	interval time.Duration // of drop summaries
 
 	dispatcher *fair.Dispatcher
-	panics     atomic.Uint64 // of predicates
+	panics     panics        // of predicates
+	delivered  atomic.Uint64 // events that consumers have taken
+	dropped    atomic.Uint64 // events that subscriptions have lost
 
 	noted   atomic.Bool    // a drop summary is due
 	serving sync.WaitGroup // the dispatcher
@@ -38,9 +43,9 @@ type hub struct {
 	dispatching bool // the dispatcher runs
 }
 
-func newHub(log *slog.Logger, interval time.Duration) *hub {
+func newHub(cfg *config) *hub {
 	return &hub{
-		log: log, interval: interval, dispatcher: fair.NewDispatcher(),
+		log: cfg.logger, redact: cfg.redact, interval: cfg.dropSummary, dispatcher: fair.NewDispatcher(),
 		served: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
@@ -283,13 +288,14 @@ func (h *hub) report(subs []*Subscription) {
 	}
 }
 
-// panicked counts the panic of a predicate. The dispatcher calls it, which waits
-// for no log handler: another goroutine logs the first. The dispatcher runs, so
+// panicked takes note of the panic of a predicate. The dispatcher calls it, which
+// waits for no log handler: another goroutine logs it. The dispatcher runs, so
 // that stop does not wait for that goroutine yet.
-func (h *hub) panicked(node, what string) {
-	if h.panics.Add(1) == 1 { // the first is news, the rest are a number
+func (h *hub) panicked(node string, v any) {
+	if h.panics.first() {
+		stack := debug.Stack()
 		h.running.Go(func() {
-			h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what)
+			h.panics.report(h.log, h.redact, "a subscription's predicate panicked", v, stack, "server_key", node)
 		})
 	}
 }

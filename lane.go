@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,18 @@ type lane struct {
 
 type laneCounters struct {
 	connects, failures, losses, breakerTurns atomic.Uint64
+	failuresBy                               [len(ops)]atomic.Uint64
+	breaker                                  atomic.Pointer[string] // its state; nil: it never changed
+}
+
+// failed counts a failed attempt.
+func (n *laneCounters) failed(err error) {
+	n.failures.Add(1)
+	if e, ok := errors.AsType[*ConnError](err); ok {
+		if i := slices.Index(ops[:], e.Op); i >= 0 {
+			n.failuresBy[i].Add(1)
+		}
+	}
 }
 
 // open sets up a lane in place.
@@ -88,7 +101,7 @@ func (l *lane) supervise(ctx context.Context) {
 			}
 		} else {
 			if ctx.Err() == nil && !draining.Load() {
-				l.count.failures.Add(1)
+				l.count.failed(err)
 			}
 			l.set(Disconnected, err)
 			l.refused(err)

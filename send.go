@@ -113,8 +113,10 @@ func (p *Pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.Strin
 // Whatever happens, no trace of the action is left when Send has returned: an
 // answer that comes later is counted and dropped.
 func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) (*Response, error) {
+	o := c.observe(ctx, a)
 	p, err := c.begin(ctx, a, opts, awaited)
 	if err != nil {
+		o.tell(nil, err)
 		return nil, err
 	}
 	select {
@@ -127,18 +129,23 @@ func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) 
 			<-p.Done()
 		}
 	}
-	return c.result(a.Name(), p)
+	r, err := c.result(a.Name(), p)
+	o.tell(p, err)
+	return r, err
 }
 
 // Start is Send that does not wait. It always returns a Pending; one that could
 // not be sent is done already. ctx bounds the whole answer.
 func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption) *Pending {
+	o := c.observe(ctx, a)
 	p, err := c.begin(ctx, a, opts, started)
 	if err != nil {
+		o.tell(nil, err)
 		done := make(chan struct{})
 		close(done)
 		return &Pending{client: c, action: a.Name(), err: err, done: done}
 	}
+	o.tellLater(p)
 	return &Pending{client: c, action: a.Name(), p: p}
 }
 
@@ -148,12 +155,21 @@ func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption)
 // bounded by the strategy's MaxMessages.
 func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[*frame.Frame, error] {
 	return func(yield func(*frame.Frame, error) bool) {
+		o := c.observe(ctx, a)
 		p, err := c.begin(ctx, a, opts, streamed)
 		if err != nil {
+			o.tell(nil, err)
 			yield(nil, err)
 			return
 		}
-		defer c.table.Abandon(p, context.Canceled)
+		defer func() {
+			c.table.Abandon(p, context.Canceled)
+			<-p.Done()
+			if o != nil {
+				_, err := c.result(a.Name(), p)
+				o.tell(p, err)
+			}
+		}()
 		for ended := false; !ended; {
 			select {
 			case <-p.More:

@@ -24,12 +24,66 @@ type Stats struct {
 	Rejected                   uint64 // malformed messages discarded
 	Unmatched                  uint64 // responses with an unknown or no ActionID
 	Late                       uint64 // answers to actions that no longer waited
-	PredicatePanics            uint64
+	ObserverPanics             uint64
+
+	// FailuresBy are the failed attempts by what failed; see ConnError.Op. Nil
+	// if there were none.
+	FailuresBy map[string]uint64
+	// Breaker is "closed", "open" or "half-open": whether attempts are made. An
+	// open one turns half-open at the next attempt only.
+	Breaker string
+
+	// Delivery is that of the subscriptions; zero for a node of a cluster, whose
+	// Stats has it.
+	Delivery DeliveryStats
 
 	// Lanes are the action lanes, lane 1 first. State to Reason, Connects to
 	// BreakerChanges are those of the session that has the events; all other
 	// figures are of the node, whatever the lane.
 	Lanes []LaneStats
+}
+
+// DeliveryStats is a snapshot of the subscriptions of a client or of a cluster,
+// closed ones included.
+type DeliveryStats struct {
+	Subscriptions   int    // open ones
+	Buffered        int    // events that wait for their consumers
+	Delivered       uint64 // events that consumers have taken
+	Dropped         uint64 // events that they have lost, by the queues of nodes included
+	PredicatePanics uint64 // see Where
+}
+
+// ClusterStats is a snapshot of a cluster.
+type ClusterStats struct {
+	Nodes    map[string]Stats // by key
+	Ready    int              // nodes that take actions
+	Delivery DeliveryStats
+}
+
+// Stats returns a snapshot. Its figures are read one after the other, node by
+// node.
+func (cl *Cluster) Stats() ClusterStats {
+	list := cl.members.Load().list
+	s := ClusterStats{Nodes: make(map[string]Stats, len(list)), Delivery: cl.hub.stats()}
+	for _, c := range list {
+		n := c.Stats()
+		if s.Nodes[c.node.Key] = n; n.State == Ready {
+			s.Ready++
+		}
+	}
+	return s
+}
+
+func (h *hub) stats() DeliveryStats {
+	subs := h.listening()
+	s := DeliveryStats{
+		Subscriptions: len(subs), Delivered: h.delivered.Load(), Dropped: h.dropped.Load(),
+		PredicatePanics: h.panics.count.Load(),
+	}
+	for _, sub := range subs {
+		s.Buffered += sub.buffered()
+	}
+	return s
 }
 
 // LaneStats is a snapshot of an action lane; see WithActionLanes.
@@ -46,6 +100,8 @@ type LaneStats struct {
 
 	Connects, Failures, Losses uint64
 	BreakerChanges             uint64
+	FailuresBy                 map[string]uint64
+	Breaker                    string
 }
 
 // Stats returns a snapshot. Its figures are read one after the other.
@@ -58,7 +114,11 @@ func (c *Client) Stats() Stats {
 		BreakerChanges: m.BreakerChanges,
 		Events:         c.count.events.Load(), EventsDropped: c.feed.queue.Dropped(),
 		Rejected: c.count.rejected.Load(), Unmatched: c.count.unmatched.Load(), Late: c.count.late.Load(),
-		PredicatePanics: c.hub.panics.Load(),
+		ObserverPanics: c.count.observerPanics.count.Load(),
+		Breaker:        m.Breaker, FailuresBy: m.FailuresBy,
+	}
+	if c.cluster == nil {
+		s.Delivery = c.hub.stats()
 	}
 	if up := c.main.session.Load(); up != nil {
 		s.Booted, s.Stopping = up.booted.Load(), up.shutdown.Load()
@@ -78,7 +138,18 @@ func (l *lane) stats() LaneStats {
 		State: now.To, Since: now.At, Epoch: now.Epoch, Reason: now.Reason,
 		Pending:  l.table.Waiting(),
 		Connects: l.count.connects.Load(), Failures: l.count.failures.Load(), Losses: l.count.losses.Load(),
-		BreakerChanges: l.count.breakerTurns.Load(),
+		BreakerChanges: l.count.breakerTurns.Load(), Breaker: "closed",
+	}
+	if b := l.count.breaker.Load(); b != nil {
+		s.Breaker = *b
+	}
+	for i := range l.count.failuresBy {
+		if n := l.count.failuresBy[i].Load(); n > 0 {
+			if s.FailuresBy == nil {
+				s.FailuresBy = make(map[string]uint64)
+			}
+			s.FailuresBy[ops[i]] = n
+		}
 	}
 	if up := l.session.Load(); up != nil {
 		s.Banner = up.banner

@@ -47,7 +47,7 @@ func FromNode(keys ...string) SubOption {
 // Where delivers only events for which match returns true. It is called on the
 // dispatcher's goroutine, for every event that passes the other filters, and
 // must be quick and never block. If it panics the event is taken for no match;
-// the panic is counted (Stats.PredicatePanics), and the first one logged.
+// the panic is counted (DeliveryStats.PredicatePanics), and the first one logged.
 func Where(match func(event.Event) bool) SubOption {
 	return func(c *subConfig) { c.where = match }
 }
@@ -250,10 +250,17 @@ func (s *Subscription) take(b *batch, room []event.Event) bool {
 	more := s.buffer.len() > 0
 	s.mu.Unlock()
 	s.note(dropped)
+	s.hub.delivered.Add(uint64(len(b.events)))
 	if more {
 		s.signal() // for another consumer
 	}
 	return len(b.events) > 0
+}
+
+func (s *Subscription) buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buffer.len()
 }
 
 // passOn wakes another consumer if there is anything for it.
@@ -272,6 +279,7 @@ func (s *Subscription) putBack(b *batch) {
 	if len(b.events) == 0 {
 		return
 	}
+	s.hub.delivered.Add(-uint64(len(b.events)))
 	s.mu.Lock()
 	s.buffer.putBack(*b)
 	s.mu.Unlock()
@@ -325,7 +333,7 @@ func (s *Subscription) matches(e *event.Event) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			ok = false
-			s.hub.panicked(e.Node, fmt.Sprintf("%v", p))
+			s.hub.panicked(e.Node, p)
 		}
 	}()
 	return s.cfg.where(*e)
@@ -334,6 +342,7 @@ func (s *Subscription) matches(e *event.Event) (ok bool) {
 // note has drops logged some time. The caller does not hold mu.
 func (s *Subscription) note(dropped uint64) {
 	if dropped > 0 {
+		s.hub.dropped.Add(dropped)
 		s.hub.noteDrops()
 	}
 }

@@ -363,7 +363,7 @@ func TestLogOfPanicsDelaysNoEvent(t *testing.T) {
 		require.Equal(t, numbers(1, 100), got)
 		got, _ = buffered(t, bad)
 		require.Empty(t, got)
-		require.EqualValues(t, 100, c.Stats().PredicatePanics)
+		require.EqualValues(t, 100, c.Stats().Delivery.PredicatePanics)
 		require.EqualValues(t, 1, log.waiting.Load())
 		close(log.gate)
 		synctest.Wait()

@@ -32,6 +32,7 @@ func (l *lane) tell(f fault) {
 // counters are what Stats reads, besides those of the lanes.
 type counters struct {
 	events, rejected, unmatched, late atomic.Uint64
+	observerPanics                    panics
 }
 
 // newRetry and the two records below are functions of their own for the sake of
@@ -41,6 +42,7 @@ type counters struct {
 func (l *lane) newRetry() *supervise.Retry {
 	return supervise.New(l.client.cfg.retry(func(from, to string) {
 		l.count.breakerTurns.Add(1)
+		l.count.breaker.Store(&to)
 		l.log.Warn("circuit breaker changed", "from", from, "to", to)
 	}))
 }

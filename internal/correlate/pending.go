@@ -42,6 +42,7 @@ type Pending struct {
 	Response *frame.Frame   // the latest, or the Error if there was one
 	Items    []*frame.Frame // events and texts of the answer, without End
 	End      *frame.Frame   // the event that completed it
+	Accepted time.Time      // when the Response of a strategy.Async came
 	open     bool           // in Lane.lists
 	ghost    bool           // in Table.ghosts
 
@@ -62,6 +63,9 @@ func (p *Pending) take(f *frame.Frame, v strategy.Verdict) {
 	case f.Kind() == frame.Response:
 		if p.Response == nil || !strings.EqualFold(p.Response.Name(), "Error") {
 			p.Response = f
+		}
+		if p.Strategy.Kind == strategy.Async {
+			p.Accepted = time.Now()
 		}
 	case v > strategy.Keep:
 		p.End = f
