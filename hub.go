@@ -295,7 +295,9 @@ func (h *hub) panicked(node string, v any) {
 	if h.panics.first() {
 		stack := debug.Stack()
 		h.running.Go(func() {
-			h.panics.report(h.log, h.redact, "a subscription's predicate panicked", v, stack, "server_key", node)
+			h.panics.report(h.redact, v, stack, func(what, stack slog.Attr) {
+				h.log.Error("a subscription's predicate panicked", "server_key", node, what, stack)
+			})
 		})
 	}
 }

@@ -2,6 +2,7 @@ package ami
 
 import (
 	"context"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -119,7 +120,9 @@ func (o *observation) guard(run func()) {
 	c := o.client
 	defer func() {
 		if v := recover(); v != nil && c.count.observerPanics.first() {
-			c.count.observerPanics.report(c.log, c.cfg.redact, "an observer panicked", v, debug.Stack(), "action_id", o.end.ActionID)
+			c.count.observerPanics.report(c.cfg.redact, v, debug.Stack(), func(what, stack slog.Attr) {
+				c.log.Error("an observer panicked", "action_id", o.end.ActionID, what, stack)
+			})
 		}
 	}()
 	run()

@@ -96,7 +96,8 @@ func TestObserver(t *testing.T) { // G4
 		require.Equal(t, p.ActionID(), e.ActionID)
 
 		time.Sleep(10 * time.Second)
-		for range c.List(ctx, action.IAXpeers{}) {
+		for _, err := range c.List(ctx, action.IAXpeers{}) {
+			require.NoError(t, err)
 			break
 		}
 		o.last(t) // also if the loop is left early
@@ -140,7 +141,7 @@ func (panicky) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 func (panicky) Enabled(context.Context, slog.Level) bool { return true }
-func (h panicky) WithAttrs([]slog.Attr) slog.Handler { return h }
+func (h panicky) WithAttrs([]slog.Attr) slog.Handler     { return h }
 
 // TestPanickingObserver: the action and the node go on, the first panic is logged
 // with its stack, and one of the log handler in turn goes no further (C8).

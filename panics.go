@@ -15,13 +15,13 @@ type panics struct{ count atomic.Uint64 }
 // first counts a panic and reports whether it is to be logged.
 func (p *panics) first() bool { return p.count.Add(1) == 1 }
 
-// report logs a panic. The log handler is code of the user as well: if it panics
-// in turn, that is counted and goes no further.
-func (p *panics) report(log *slog.Logger, hide *redact.Policy, message string, v any, stack []byte, args ...any) {
+// report has a panic logged by tell, which is code of the user as well: if it
+// panics in turn, that is counted and goes no further.
+func (p *panics) report(hide *redact.Policy, v any, stack []byte, tell func(what, stack slog.Attr)) {
 	defer func() {
 		if recover() != nil {
 			p.count.Add(1)
 		}
 	}()
-	log.Error(message, append(args, "panic", hide.Text(fmt.Sprint(v)), "stack", string(stack))...)
+	tell(slog.String("panic", hide.Text(fmt.Sprint(v))), slog.String("stack", string(stack)))
 }
