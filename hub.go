@@ -295,8 +295,8 @@ func (h *hub) panicked(node string, v any) {
 	if h.panics.first() {
 		stack := debug.Stack()
 		h.running.Go(func() {
-			h.panics.report(h.redact, v, stack, func(what, stack slog.Attr) {
-				h.log.Error("a subscription's predicate panicked", "server_key", node, what, stack)
+			h.panics.report(h.redact, v, stack, func(what, stack string) {
+				h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what, "stack", stack)
 			})
 		})
 	}

@@ -2,7 +2,6 @@ package ami
 
 import (
 	"context"
-	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -120,8 +119,8 @@ func (o *observation) guard(run func()) {
 	c := o.client
 	defer func() {
 		if v := recover(); v != nil && c.count.observerPanics.first() {
-			c.count.observerPanics.report(c.cfg.redact, v, debug.Stack(), func(what, stack slog.Attr) {
-				c.log.Error("an observer panicked", "action_id", o.end.ActionID, what, stack)
+			c.count.observerPanics.report(c.cfg.redact, v, debug.Stack(), func(what, stack string) {
+				c.log.Error("an observer panicked", "action_id", o.end.ActionID, "panic", what, "stack", stack)
 			})
 		}
 	}()

@@ -2,7 +2,6 @@ package ami
 
 import (
 	"fmt"
-	"log/slog"
 	"sync/atomic"
 
 	"github.com/apn/ami/internal/redact"
@@ -17,11 +16,11 @@ func (p *panics) first() bool { return p.count.Add(1) == 1 }
 
 // report has a panic logged by tell, which is code of the user as well: if it
 // panics in turn, that is counted and goes no further.
-func (p *panics) report(hide *redact.Policy, v any, stack []byte, tell func(what, stack slog.Attr)) {
+func (p *panics) report(hide *redact.Policy, v any, stack []byte, tell func(what, stack string)) {
 	defer func() {
 		if recover() != nil {
 			p.count.Add(1)
 		}
 	}()
-	tell(slog.String("panic", hide.Text(fmt.Sprint(v))), slog.String("stack", string(stack)))
+	tell(hide.Text(fmt.Sprint(v)), string(stack))
 }
