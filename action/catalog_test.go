@@ -115,6 +115,7 @@ func TestGenericStrategy(t *testing.T) { // C2
 	async := action.Originate{Async: true, Timeout: 5 * time.Second}
 	require.Equal(t, async.Strategy(), action.New("originate", "ASYNC", "yes", "Timeout", "5000").Strategy())
 	require.Equal(t, action.Originate{}.Strategy(), action.New("Originate", "Async", "false").Strategy())
+	require.Equal(t, action.Originate{Async: true}.Strategy(), action.New("Originate", "Async", " \ttrue").Strategy(), "Asterisk does not see the blanks")
 	require.Equal(t, action.WaitEvent{Timeout: time.Minute}.Strategy(), action.New("WaitEvent", "Timeout", "60").Strategy())
 	require.Equal(t, action.Status{}.Strategy(), action.New("status").Strategy())
 	own := strategy.Strategy{Kind: strategy.Single, Responses: 2}
