@@ -152,6 +152,13 @@ func TestOriginateResult(t *testing.T) { // C2
 	}
 }
 
+// TestRowsWithColons: the name of a channel may hold a port (C7).
+func TestRowsWithColons(t *testing.T) {
+	rows := []string{"IAX2/a-1   20  -1", "IAX2/192.0.2.1:4569-2   20  -1", "IAX2/b: 1"}
+	got := action.IAXnetstats{}.Decode(action.Answer{Response: &frame.Frame{}, Items: []*frame.Frame{parse(t, rows[0]), parse(t, rows[1:]...)}})
+	require.Equal(t, rows, got)
+}
+
 // TestReplyEvents: the two actions that one event answers behind the Response.
 func TestReplyEvents(t *testing.T) { // C2
 	for _, a := range []action.Action{action.FAXSession{SessionNumber: 1}, action.FAXStats{}} {
