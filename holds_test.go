@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -139,6 +140,21 @@ func TestLateAnswerReleases(t *testing.T) {
 		srv.Broadcast("Test", amitest.ClassUser)
 		synctest.Wait()
 		require.NotZero(t, c.Stats().Late, "the session is free again")
+		srv.Sessions()[0].Silence(true)
+		d := downAfter(t, c, time.Now(), 3*time.Hour)
+		require.True(t, d > 0 && d <= 2*time.Minute, "dead peer found after %v", d)
+	})
+}
+
+// TestMalformedAnswerReleases: one that was discarded is an answer as well (D2).
+func TestMalformedAnswerReleases(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		srv.Handle("Slow", func(c *amitest.Call) { c.Respond(amitest.F("X", strings.Repeat("x", 300<<10))) })
+		c := dial(t, srv)
+		slow := strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: time.Hour}
+		_, err := c.Send(t.Context(), action.Custom("Slow").Answered(slow))
+		_, ok := errors.AsType[*ami.ProtocolError](err)
+		require.True(t, ok, "%v", err)
 		srv.Sessions()[0].Silence(true)
 		d := downAfter(t, c, time.Now(), 3*time.Hour)
 		require.True(t, d > 0 && d <= 2*time.Minute, "dead peer found after %v", d)

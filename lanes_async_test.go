@@ -107,6 +107,25 @@ func TestAsyncAndTheEventSession(t *testing.T) {
 	}
 }
 
+// TestEventSessionDiesBehindTheEvent: the event has come, so that only the Response
+// is awaited, on a session that lives (C3, C5).
+func TestEventSessionDiesBehindTheEvent(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		d := newDesk(srv)
+		c := dial(t, srv, ami.WithActionLanes(1))
+		p := c.Start(t.Context(), asyncCall)
+		call := <-d.calls
+		d.tell(call)
+		synctest.Wait()
+		srv.Session(eventSession).Kick()
+		synctest.Wait()
+		call.Success("Originate successfully queued")
+		r, err := p.Result()
+		require.NoError(t, err)
+		require.Equal(t, "4", r.End.Get("Reason"))
+	})
+}
+
 // TestAsyncAndItsLane: its lane may die once the Response is there, since the
 // rest comes elsewhere. Before that nobody knows whether it was taken (C3, C5).
 func TestAsyncAndItsLane(t *testing.T) {

@@ -108,6 +108,9 @@ func (s *session) onMalformed(e *frame.FormatError) error {
 	s.lane.tell(fault{malformed: e})
 	if e.Head != nil {
 		c.table.Reject(e.Head, e)
+		if e.Head.Kind() == frame.Response { // it was answered, in whatever way
+			s.holds.release(e.Head.Get("ActionID"))
+		}
 	}
 	now := time.Now()
 	s.malformed = slices.DeleteFunc(s.malformed, func(t time.Time) bool { return now.Sub(t) >= c.cfg.malformedWindow })

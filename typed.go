@@ -47,9 +47,11 @@ type Source interface {
 //	for h, err := range hangups.All(ctx) { … h.Channel.Name, h.Cause …
 //
 // The options are those of Subscribe; the name of the event is given by its
-// type.
+// type, whatever Named says.
 func On[T any, P event.Typed[T]](src Source, opts ...SubOption) *TypedSubscription[T] {
-	opts = append(opts[:len(opts):len(opts)], Named(P(nil).EventName()))
+	// No other name: of an event that is none of T's, All could not tell Lost.
+	only := func(c *subConfig) { c.names = []string{P(nil).EventName()} }
+	opts = append(opts[:len(opts):len(opts)], only)
 	return &TypedSubscription[T]{sub: src.Subscribe(opts...), decode: func(e event.Event) (*T, bool) {
 		if _, gap := e.Gap(); gap || e.Name() == "" { // nothing to decode but the event itself
 			t := P(new(T))

@@ -129,13 +129,14 @@ func TestResults(t *testing.T) { // C7
 }
 
 func TestOriginateResult(t *testing.T) { // C2
+	require.True(t, action.Originate{}.Decode(answer(t, "Response: Success")).Answered())
 	for _, tc := range []struct {
 		end      []string
 		want     event.OriginateReason
 		id       string
 		answered bool
 	}{
-		{nil, event.OriginateReasonAnswered, "", true},
+		{nil, 0, "", false}, // it is queued, and nobody has answered
 		{[]string{"Event: OriginateResponse", "Response: Failure", "Channel: PJSIP/1", "Reason: 5", "Uniqueid: <unknown>"}, event.OriginateReasonBusy, "", false},
 		{[]string{"Event: OriginateResponse", "Response: Success", "Channel: PJSIP/1", "Reason: 4", "Uniqueid: 1.2"}, event.OriginateReasonAnswered, "1.2", true},
 		{[]string{"Event: OriginateResponse", "Response: Failure", "Channel: PJSIP/1"}, 0, "", false},
@@ -144,11 +145,18 @@ func TestOriginateResult(t *testing.T) { // C2
 		if tc.end != nil {
 			a.End = parse(t, tc.end...)
 		}
-		r := action.Originate{Async: tc.end != nil}.Decode(a)
+		r := action.Originate{Async: true}.Decode(a)
 		require.Equal(t, tc.want, r.Reason, fmt.Sprint(tc.end))
 		require.Equal(t, tc.id, r.UniqueID)
 		require.Equal(t, tc.answered, r.Answered())
 	}
+}
+
+// TestRowsWithColons: the name of a channel may hold a port (C7).
+func TestRowsWithColons(t *testing.T) {
+	rows := []string{"IAX2/a-1   20  -1", "IAX2/192.0.2.1:4569-2   20  -1", "IAX2/b: 1"}
+	got := action.IAXnetstats{}.Decode(action.Answer{Response: &frame.Frame{}, Items: []*frame.Frame{parse(t, rows[0]), parse(t, rows[1:]...)}})
+	require.Equal(t, rows, got)
 }
 
 // TestReplyEvents: the two actions that one event answers behind the Response.

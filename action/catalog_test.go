@@ -115,6 +115,7 @@ func TestGenericStrategy(t *testing.T) { // C2
 	async := action.Originate{Async: true, Timeout: 5 * time.Second}
 	require.Equal(t, async.Strategy(), action.New("originate", "ASYNC", "yes", "Timeout", "5000").Strategy())
 	require.Equal(t, action.Originate{}.Strategy(), action.New("Originate", "Async", "false").Strategy())
+	require.Equal(t, action.Originate{Async: true}.Strategy(), action.New("Originate", "Async", " \ttrue").Strategy(), "Asterisk does not see the blanks")
 	require.Equal(t, action.WaitEvent{Timeout: time.Minute}.Strategy(), action.New("WaitEvent", "Timeout", "60").Strategy())
 	require.Equal(t, action.Status{}.Strategy(), action.New("status").Strategy())
 	own := strategy.Strategy{Kind: strategy.Single, Responses: 2}
@@ -318,6 +319,8 @@ func TestBadValues(t *testing.T) { // C7
 		{"change without action", action.UpdateConfig{SrcFilename: "a", DstFilename: "a", Changes: []action.ConfigChange{{}}}, "Action-000000 must be one of NewCat"},
 		{"odd headers", action.With(action.Ping{}, "a"), "headers end with a name that has no value"},
 		{"header twice", action.With(action.QueueAdd{Queue: "q", Interface: "i"}, "queue", "r"), "queue is sent by the action itself"},
+		{"how it completes", action.With(action.Originate{Channel: "c", Application: "a"}, "async", "true"), "async decides how the action completes: set its field"},
+		{"how long it takes", action.With(action.Originate{Channel: "c", Application: "a"}, "Timeout", "60000"), "Timeout decides how the action completes: set its field"},
 		{"invalid below", action.With(action.QueueAdd{Queue: "q"}, "Penalty", "0"), "Interface is required"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

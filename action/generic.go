@@ -96,10 +96,12 @@ func (g Generic) Strategy() strategy.Strategy {
 	}
 }
 
+// get returns what Asterisk sees as the value: it drops what looks blank before it
+// (include/asterisk/strings.h:ast_skip_blanks).
 func (g Generic) get(key string) string {
 	for _, f := range g.fields {
 		if strings.EqualFold(f.Key, key) {
-			return f.Value
+			return strings.TrimLeftFunc(f.Value, func(r rune) bool { return r <= ' ' })
 		}
 	}
 	return ""

@@ -118,7 +118,8 @@ type OriginateResult struct {
 
 	// Reason is why the call ended before it was connected, or Answered. Without
 	// Async it is always Answered: any other outcome is an *ami.ActionError,
-	// "Originate failed", that gives no reason.
+	// "Originate failed", that gives no reason. If the answer was complete without
+	// the event, by a strategy of your own, nothing is known and it is 0.
 	Reason event.OriginateReason
 	// Channel is the new channel, or what was to be dialled if there was none.
 	// Without Async it is empty, and so is UniqueID.
@@ -132,8 +133,11 @@ func (r OriginateResult) Answered() bool { return r.Reason == event.OriginateRea
 
 // Decode implements Typed.
 func (a Originate) Decode(answer Answer) OriginateResult {
-	if !a.Async || answer.End == nil {
+	switch {
+	case !a.Async:
 		return OriginateResult{Answer: answer, Reason: event.OriginateReasonAnswered}
+	case answer.End == nil: // queued, and that is all
+		return OriginateResult{Answer: answer}
 	}
 	end := one[event.OriginateResponse](answer)
 	id := end.Uniqueid

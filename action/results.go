@@ -72,8 +72,10 @@ func (QueueRule) Decode(a Answer) []QueueRuleList {
 func (IAXnetstats) Decode(a Answer) []string {
 	var rows []string
 	for _, f := range a.Items {
-		for _, line := range f.All() {
-			rows = append(rows, line)
+		for line := range strings.Lines(f.Wire()) { // a row may have a colon and is no header all the same
+			if row := strings.TrimRight(line, "\r\n"); row != "" {
+				rows = append(rows, row)
+			}
 		}
 	}
 	return rows

@@ -16,8 +16,9 @@ import (
 //	action.With(action.QueueAdd{Queue: "support", Interface: "PJSIP/2001"}, "Penalty", "0")
 //
 // and headers that are newer than this library. A header that a itself sends is
-// refused by Send, as Asterisk takes the first, and so is a name without a value.
-// The rest of a stays as it is.
+// refused by Send, as Asterisk takes the first, and so are a name without a value
+// and a header by which a completes in another way, Async and Timeout of an
+// Originate: set the field. The rest of a stays as it is.
 func With[R any](a Typed[R], headers ...string) Typed[R] {
 	return extended[R]{a, slices.Clone(headers)}
 }
@@ -45,9 +46,18 @@ func (e extended[R]) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 		if slices.ContainsFunc(own, func(o frame.Field) bool { return strings.EqualFold(o.Key, h[0]) }) {
 			f.invalid(h[0], "is sent by the action itself")
 		}
+		if decides(e.Name(), h[0]) {
+			f.invalid(h[0], "decides how the action completes: set its field")
+		}
 		f.add(h[0], h[1])
 	}
 	return f.done()
+}
+
+// decides reports whether strategy or result depend on an optional header, which
+// then must be in its field.
+func decides(action, header string) bool {
+	return action == "Originate" && (strings.EqualFold(header, "Async") || strings.EqualFold(header, "Timeout"))
 }
 
 // String returns the name and how many headers were added.

@@ -57,7 +57,7 @@ func (l *Lane) Waiting() int {
 
 // End says that the lane's sessions up to epoch have ended: it fails what is
 // pending on them with cause, at once, and refuses later ones. With the lane of
-// events go actions of other lanes whose event would have come there.
+// events go actions of other lanes whose event has yet to come there.
 func (l *Lane) End(epoch uint64, cause error) {
 	t := l.table
 	t.mu.Lock()
@@ -80,11 +80,13 @@ func (l *Lane) End(epoch uint64, cause error) {
 // needs reports whether p still awaits a frame of a session of l up to epoch.
 // The caller holds the table's lock.
 func (p *Pending) needs(l *Lane, epoch uint64) bool {
-	if l == &p.lane.table.Lane && p.Events != 0 && p.Events <= epoch {
-		return true
+	if p.Events == 0 {
+		return p.lane == l && p.Epoch <= epoch
 	}
-	accepted := p.Events != 0 && p.Response != nil // now only the event is to come
-	return p.lane == l && p.Epoch <= epoch && !accepted
+	// Either part may have come first, each on its own session.
+	event := p.End == nil && l == &p.lane.table.Lane && p.Events <= epoch
+	response := p.Response == nil && p.lane == l && p.Epoch <= epoch
+	return event || response
 }
 
 // find returns the action that f may be part of the answer to. The caller holds

@@ -76,7 +76,7 @@ func TestAsyncByALane(t *testing.T) {
 }
 
 // TestAsyncNeedsBoth: it dies with its own lane before the Response, with that
-// of the events at any time, and cannot begin without either (C3, C5).
+// of the events before the event, and cannot begin without either (C3, C5).
 func TestAsyncNeedsBoth(t *testing.T) {
 	tab := table(10)
 	side := tab.NewLane()
@@ -96,6 +96,31 @@ func TestAsyncNeedsBoth(t *testing.T) {
 	late.Events = 1
 	require.ErrorIs(t, side.Add(late), ErrEnded, "its event would have come on a session that is gone")
 	side.End(3, errCause)
+	assert.Zero(t, tab.Len())
+}
+
+// TestEventThatOvertook: with its event there, an action needs its own lane alone,
+// for the Response (C3, C5).
+func TestEventThatOvertook(t *testing.T) {
+	tab := table(10)
+	side := tab.NewLane()
+	early := func(l *Lane, epoch uint64) *Pending {
+		p := on(t, l, epoch, async)
+		require.Equal(t, Both, tab.Offer(parse(t, "Event: OriginateResponse\nPrivilege: call,all\nActionID: "+p.ID)))
+		return p
+	}
+	answered, lost, same := early(side, 2), early(side, 2), early(&tab.Lane, 1)
+	tab.End(1, errCause)
+	assert.True(t, ended(same), "the Response would have come there as well")
+	assert.False(t, ended(answered))
+	assert.Equal(t, Answer, side.Offer(success(t, answered.ID)))
+	assert.True(t, ended(answered))
+	assert.Equal(t, strategy.Done, answered.Verdict)
+	assert.Equal(t, "OriginateResponse", answered.End.Name())
+	assert.False(t, ended(lost))
+	side.End(2, errCause)
+	assert.True(t, ended(lost))
+	assert.True(t, lost.Sent)
 	assert.Zero(t, tab.Len())
 }
 
