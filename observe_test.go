@@ -3,6 +3,7 @@ package ami_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -128,8 +129,8 @@ func TestObserver(t *testing.T) { // G4
 // bad panics at everything.
 type bad struct{}
 
-func (bad) ActionStarted(context.Context, string, string) context.Context { panic("at the start") }
-func (bad) ActionEnded(context.Context, ami.ActionEnd)                    { panic(errors.New("secret=hunter2")) }
+func (bad) ActionStarted(context.Context, string, string) context.Context { panic("password=" + canary) }
+func (bad) ActionEnded(context.Context, ami.ActionEnd)                    { panic(errors.New("at the end")) }
 
 // panicky is a log handler that panics in turn.
 type panicky struct{ slog.Handler }
@@ -160,7 +161,8 @@ func TestPanickingObserver(t *testing.T) {
 		require.EqualValues(t, 8, c.Stats().ObserverPanics)
 		found := log.find("an observer panicked")
 		require.Len(t, found, 1)
-		require.Equal(t, "at the start", found[0]["panic"])
+		require.Equal(t, "password=[redacted]", found[0]["panic"])
+		unshown(t, "stack", fmt.Sprint(found[0]["stack"]))
 		require.Contains(t, found[0]["stack"], "ami_test.bad.ActionStarted")
 		require.Equal(t, "pbx1", found[0]["server_key"])
 	})
