@@ -1,0 +1,171 @@
+package asynclog_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/apn/ami/asynclog"
+)
+
+// numbers logs the messages from to to.
+func numbers(h slog.Handler, from, to int) {
+	log := slog.New(h)
+	for i := from; i <= to; i++ {
+		log.Info(fmt.Sprint(i))
+	}
+}
+
+// TestFull: the oldest records make room, exactly so many as are counted, and the
+// warning stands where they are missing.
+func TestFull(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := stoppedSink()
+		h := open(t, s, asynclog.WithCapacity(3))
+		numbers(h, 1, 1)
+		synctest.Wait() // the sink has it in hand
+		numbers(h, 2, 4)
+		require.Zero(t, total(h.Stats()))
+		numbers(h, 5, 10)
+		require.Equal(t, asynclog.Stats{
+			Handled: 10, Queued: 4,
+			Dropped: map[asynclog.Reason]uint64{
+				asynclog.CapacityExceeded: 6, asynclog.SinkError: 0, asynclog.SinkPanic: 0, asynclog.Closed: 0,
+			},
+		}, h.Stats())
+		close(s.gate)
+		flush(t, h)
+		require.Equal(t, []string{"1", "log records dropped", "8", "9", "10"}, s.seen())
+		require.Equal(t, []map[string]any{{
+			"reason": "capacity_exceeded", "dropped_delta": uint64(6), "dropped_total": uint64(6), "queue_depth": int64(3),
+		}}, s.warnings())
+		require.EqualValues(t, 4, h.Stats().Delivered)
+		balanced(t, h)
+	})
+}
+
+// TestWarnings: one for each reason and interval, at the earliest moment, with
+// exact numbers; they are no records.
+func TestWarnings(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		broken := errors.New("disk full")
+		s := newSink()
+		s.on("bad", func(context.Context) error { return broken })
+		s.on("worse", func(context.Context) error { panic("oops") })
+		h := open(t, s) // 10 s
+		log := slog.New(h)
+		lose := func(bad, worse int) {
+			for range bad {
+				log.Info("bad")
+			}
+			for range worse {
+				log.Info("worse")
+			}
+			synctest.Wait()
+		}
+		lose(3, 0)
+		require.Len(t, s.warnings(), 1)
+		lose(2, 0)
+		require.Len(t, s.warnings(), 1, "not before the interval is over")
+		lose(0, 1)
+		require.Len(t, s.warnings(), 2, "the other reason has its own")
+		time.Sleep(10*time.Second - 1) // fake
+		require.Len(t, s.warnings(), 2)
+		time.Sleep(time.Nanosecond) // fake
+		synctest.Wait()
+		require.Len(t, s.warnings(), 3, "without another record")
+		time.Sleep(time.Hour) // fake
+		require.Len(t, s.warnings(), 3, "there is nothing to tell")
+		lose(1, 1)
+		require.Len(t, s.warnings(), 5)
+		lose(0, 4)
+		require.NoError(t, h.Close(t.Context()))
+
+		sum := map[any]uint64{}
+		for i, want := range []struct {
+			reason       string
+			delta, total int
+		}{
+			{"sink_error", 1, 1}, // the first one at once
+			{"sink_panic", 1, 1},
+			{"sink_error", 4, 5},
+			{"sink_error", 1, 6},
+			{"sink_panic", 1, 2},
+			{"sink_panic", 4, 6}, // the last one at the end
+		} {
+			w := s.warnings()[i]
+			require.Equal(t, want.reason, w["reason"], i)
+			require.EqualValues(t, want.delta, w["dropped_delta"], i)
+			require.EqualValues(t, want.total, w["dropped_total"], i)
+			require.Contains(t, w, "last_error")
+			sum[w["reason"]] += w["dropped_delta"].(uint64)
+		}
+		require.Len(t, s.warnings(), 6)
+		st := h.Stats()
+		require.EqualValues(t, 12, st.Handled)
+		require.Zero(t, st.Delivered)
+		require.Equal(t, sum["sink_error"], st.Dropped[asynclog.SinkError])
+		require.Equal(t, sum["sink_panic"], st.Dropped[asynclog.SinkPanic])
+		e, ok := errors.AsType[*asynclog.PanicError](st.LastError)
+		require.True(t, ok)
+		require.Equal(t, "oops", e.Value)
+		require.EqualError(t, e, "asynclog: the sink panicked: oops")
+	})
+}
+
+// TestWarningFails: the sink may fail there too; what it was told is told again,
+// after the interval, and nothing of that is counted.
+func TestWarningFails(t *testing.T) {
+	for name, fail := range map[string]func(context.Context) error{
+		"error": func(context.Context) error { return errors.New("no") },
+		"panic": func(context.Context) error { panic("no") },
+		"exit":  func(context.Context) error { runtime.Goexit(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s := newSink()
+				for _, m := range []string{"1", "2", "log records dropped"} {
+					s.on(m, fail)
+				}
+				h := open(t, s, asynclog.WithWarnInterval(time.Minute))
+				numbers(h, 1, 2)
+				time.Sleep(10 * time.Minute) // fake
+				require.EqualValues(t, 2, total(h.Stats()))
+				require.EqualValues(t, 2, h.Stats().Handled)
+				require.Empty(t, s.seen())
+				s.on("log records dropped", nil)
+				time.Sleep(time.Minute) // fake
+				synctest.Wait()
+				require.Len(t, s.warnings(), 1)
+				require.EqualValues(t, 2, s.warnings()[0]["dropped_delta"])
+				s.on("1", nil)
+				s.on("log records dropped", fail)
+				numbers(h, 1, 2)
+				require.NoError(t, h.Close(t.Context()), "it is not tried for ever")
+				require.Equal(t, []string{"log records dropped", "1"}, s.seen())
+			})
+		})
+	}
+}
+
+// TestNoWarningsWanted: a sink that wants errors alone gets no warning.
+func TestNoWarningsWanted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSink()
+		s.on("1", func(context.Context) error { return errors.New("no") })
+		h := open(t, moody{s, func() bool { return false }})
+		numbers(h, 1, 1) // not asked for
+		require.NoError(t, h.Handle(t.Context(), slog.NewRecord(time.Now(), slog.LevelError, "1", 0)))
+		flush(t, h)
+		require.NoError(t, h.Close(t.Context()))
+		require.Empty(t, s.seen())
+		require.EqualValues(t, 1, h.Stats().Dropped[asynclog.SinkError])
+	})
+}
