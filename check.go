@@ -64,6 +64,10 @@ func (c *config) check() []*ConfigError {
 		e := ConfigError{Key: "Limits", Reason: err.Error(), Err: err}
 		if le, ok := errors.AsType[*frame.LimitError](err); ok {
 			e.Key, e.Value = "Limits."+le.Name, le.Value
+			e.Reason = fmt.Sprintf("must be %d to %d", le.Min, le.Max)
+			if le.With != "" {
+				e.Reason += ": it contradicts " + le.With
+			}
 		}
 		refuse(e)
 	}

@@ -82,12 +82,13 @@ func LimitRanges() []LimitRange {
 // Validate reports every field that is out of its range: a *LimitError, or
 // several of them joined.
 func (l Limits) Validate() error {
-	_, err := l.withDefaults()
+	_, err := l.WithDefaults()
 	return err
 }
 
-// withDefaults returns l with every zero field replaced, or *LimitErrors.
-func (l Limits) withDefaults() (Limits, error) {
+// WithDefaults returns l with every zero field replaced by its default, or what
+// Validate returns.
+func (l Limits) WithDefaults() (Limits, error) {
 	var errs []error
 	refuse := func(e LimitError) bool {
 		bad := e.Value < e.Min || e.Value > e.Max
