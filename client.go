@@ -81,19 +81,16 @@ const (
 )
 
 // New checks node and options and returns a Client that does nothing yet: no
-// I/O, no goroutine. The error is a *ConfigError. Call Run, and subscribe before
-// that to see the first event.
+// I/O, no goroutine. The error is a *ConfigError, or all of them joined. Call Run,
+// and subscribe before that to see the first event.
 func New(n Node, opts ...Option) (*Client, error) {
-	cfg, err := newConfig(opts)
-	if err != nil {
-		return nil, err
+	cfg, errs := newConfig(opts)
+	for _, option := range cfg.fleet.set {
+		errs = append(errs, &ConfigError{Key: option, Value: "set", Reason: "is for NewCluster: a client on its own has no use for it"})
 	}
-	if len(cfg.fleet.set) > 0 {
-		return nil, &ConfigError{Key: cfg.fleet.set[0], Value: "set", Reason: "is for NewCluster: a client on its own has no use for it"}
-	}
-	c, err := newClient(n, cfg, nil)
-	if err != nil {
-		return nil, err
+	c, bad := newClient(n, cfg, nil)
+	if errs = append(errs, bad...); len(errs) > 0 {
+		return nil, join(errs)
 	}
 	c.hub = newHub(cfg)
 	c.feed = c.hub.join(n.Key, cfg.eventQueue, 1)
@@ -102,10 +99,10 @@ func New(n Node, opts ...Option) (*Client, error) {
 
 // newClient makes what a client on its own and one of a cluster have in common.
 // Hub and feed are still to be set.
-func newClient(n Node, cfg *config, cl *Cluster) (*Client, error) {
-	host, port, err := n.check(cfg.literal)
-	if err != nil {
-		return nil, err
+func newClient(n Node, cfg *config, cl *Cluster) (*Client, []*ConfigError) {
+	host, port, errs := n.check(cfg.literal)
+	if len(errs) > 0 {
+		return nil, errs
 	}
 	c := &Client{
 		node: n, host: host, port: port, cfg: cfg, cluster: cl,
@@ -288,10 +285,10 @@ func (c *Client) String() string { return c.node.String() }
 // Format makes every verb print what String returns.
 func (c *Client) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
 
-// Node returns the node without its secret.
+// Node returns the node without its secret and its SecretFunc.
 func (c *Client) Node() Node {
 	n := c.node
-	n.Secret = Secret{}
+	n.Secret, n.SecretFunc = Secret{}, nil
 	return n
 }
 

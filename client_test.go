@@ -396,9 +396,9 @@ func TestConfigErrors(t *testing.T) { // D2, B2
 		{"floor above base", nil, ami.WithBackoff(time.Second, time.Minute, time.Hour), "Backoff floor"},
 		{"no key", func(n *ami.Node) { n.Key = "" }, nil, "Node.Key"},
 		{"odd key", func(n *ami.Node) { n.Key = "a b" }, nil, "Node.Key"},
-		{"host name with literal policy", nil, ami.WithLiteralAddresses(), "node a: Node.Addr"},
-		{"bad port", func(n *ami.Node) { n.Addr = "h:99999" }, nil, "node a: Node.Addr"},
-		{"no secret", func(n *ami.Node) { n.Secret = ami.Secret{} }, nil, "node a: Node.Secret"},
+		{"host name with literal policy", nil, ami.WithLiteralAddresses(), "Node.Addr"},
+		{"bad port", func(n *ami.Node) { n.Addr = "h:99999" }, nil, "Node.Addr"},
+		{"no secret", func(n *ami.Node) { n.Secret = ami.Secret{} }, nil, "Node.Secret"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			n, opts := good, []ami.Option{}

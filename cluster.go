@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"log/slog"
-	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -55,20 +54,15 @@ type members struct {
 
 // NewCluster checks nodes and options and returns a Cluster that does nothing
 // yet: no I/O, no goroutine. The options hold for every node. The error is a
-// *ConfigError: a node or option is wrong, a key occurs twice, or there is no
-// node. Call Run, and subscribe before that to see the first event.
+// *ConfigError, or all of them joined: a node or option is wrong, a key occurs
+// twice, or there is no node. Call Run, and subscribe before that to see the
+// first event.
 func NewCluster(nodes []Node, opts ...Option) (*Cluster, error) {
-	cfg, err := newConfig(opts)
+	cfg, err := check(nodes, opts)
 	if err != nil {
 		return nil, err
 	}
-	if len(nodes) == 0 {
-		return nil, &ConfigError{Key: "nodes", Value: 0, Reason: "a cluster needs one node at least"}
-	}
 	if cfg.fleet.home != "" {
-		if cfg.fleet.router != nil {
-			return nil, &ConfigError{Key: "DefaultNode", Value: strconv.Quote(cfg.fleet.home), Reason: "contradicts Router: give one of them"}
-		}
 		cfg.fleet.router = defaultNode(cfg.fleet.home)
 	}
 	if cfg.fleet.router == nil {
@@ -139,12 +133,12 @@ func (cl *Cluster) finish() {
 }
 
 // Add brings in one more node, at any time; while the cluster runs it connects
-// at once. It returns a *ConfigError if the node is wrong or its key is in use,
-// also by a node that is still being removed, and ErrClosed after the end.
+// at once. It returns a *ConfigError, or several joined, if the node is wrong or
+// its key is in use, also by a node that is still being removed, and ErrClosed after the end.
 func (cl *Cluster) Add(n Node) error {
-	c, err := newClient(n, cl.cfg, cl)
-	if err != nil {
-		return err
+	c, errs := newClient(n, cl.cfg, cl)
+	if len(errs) > 0 {
+		return join(errs)
 	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
@@ -153,7 +147,7 @@ func (cl *Cluster) Add(n Node) error {
 	}
 	old := cl.members.Load()
 	if old.byKey[n.Key] != nil {
-		return &ConfigError{Key: "Node.Key", Value: strconv.Quote(n.Key), Reason: "is the key of another node of the cluster"}
+		return n.taken()
 	}
 	weight := max(cl.cfg.fleet.weights[n.Key], 1)
 	c.hub, c.feed = cl.hub, cl.hub.join(n.Key, cl.cfg.eventQueue, weight)

@@ -92,7 +92,7 @@ func TestClusterConfigErrors(t *testing.T) { // E1
 		"no nodes":       {nil, nil, "nodes"},
 		"duplicate key":  {[]ami.Node{n, n}, nil, "Node.Key"},
 		"bad node":       {[]ami.Node{{Key: "x y"}}, nil, "Node.Key"},
-		"weight of zero": {[]ami.Node{n}, []ami.Option{ami.WithWeights(map[string]int{"a": 0})}, "Weights[a]"},
+		"weight of zero": {[]ami.Node{n}, []ami.Option{ami.WithWeights(map[string]int{"a": 0})}, "Weights"},
 		"no permits":     {[]ami.Node{n}, []ami.Option{ami.WithConnectLimit(0)}, "ConnectLimit"},
 		"two choices":    {[]ami.Node{n}, []ami.Option{ami.WithDefaultNode("a"), ami.WithRouter(ami.RoundRobin())}, "DefaultNode"},
 	} {

@@ -47,11 +47,19 @@ func (l *lane) failed(ctx context.Context, op string, err error) error {
 // is left. The supervisor calls it.
 func (l *lane) connect(ctx context.Context, addrs []string) (*session, error) {
 	c := l.client
+	secret, err := l.askSecret(ctx) // first: nobody waits for it at the other end
+	if err != nil {
+		return nil, l.failed(ctx, opSecret, err)
+	}
 	dctx, cancel := context.WithTimeout(ctx, c.cfg.dialTimeout)
 	defer cancel()
 	deadline, _ := dctx.Deadline()
+	secured, err := l.askTLS(dctx)
+	if err != nil {
+		return nil, l.failed(ctx, opTLS, err)
+	}
 
-	socket, op, err := c.dialNode(dctx, addrs)
+	socket, op, err := c.dialNode(dctx, addrs, secured)
 	if err != nil {
 		return nil, l.failed(ctx, op, err)
 	}
@@ -76,7 +84,7 @@ func (l *lane) connect(ctx context.Context, addrs []string) (*session, error) {
 		op, err = opLogin, s.conn.SetDeadline(time.Now().Add(c.cfg.loginTimeout))
 	}
 	if err == nil {
-		err = s.login()
+		err = s.login(secret)
 	}
 	if err != nil {
 		s.conn.Close(err)
@@ -86,8 +94,8 @@ func (l *lane) connect(ctx context.Context, addrs []string) (*session, error) {
 	return s, nil
 }
 
-// dialNode returns a connected socket, TLS included.
-func (c *Client) dialNode(ctx context.Context, addrs []string) (socket net.Conn, op string, err error) {
+// dialNode returns a connected socket, TLS included if secured is not nil.
+func (c *Client) dialNode(ctx context.Context, addrs []string, secured *tls.Config) (socket net.Conn, op string, err error) {
 	dial := c.cfg.dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -107,10 +115,10 @@ func (c *Client) dialNode(ctx context.Context, addrs []string) (socket net.Conn,
 	if err != nil {
 		return nil, opDial, err
 	}
-	if c.node.TLS == nil {
+	if secured == nil {
 		return socket, "", nil
 	}
-	secure := tls.Client(socket, c.node.TLS)
+	secure := tls.Client(socket, secured)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = socket.Close() // the handshake's error is the one to tell
 		return nil, opTLS, err
@@ -120,9 +128,9 @@ func (c *Client) dialNode(ctx context.Context, addrs []string) (socket net.Conn,
 
 // login authenticates. Events that come before it has succeeded are dropped:
 // nobody may see them.
-func (s *session) login() error {
+func (s *session) login(secret Secret) error {
 	c := s.lane.client
-	login := action.Login{Username: c.node.Username, Secret: c.node.Secret, Events: c.node.Events}
+	login := action.Login{Username: c.node.Username, Secret: secret, Events: c.node.Events}
 	if s.lane.index > 0 {
 		login.Events = "off"
 	}
@@ -135,7 +143,7 @@ func (s *session) login() error {
 		if challenge == "" { // the sum of the secret alone would give it away
 			return fmt.Errorf("%w: the answer to Challenge holds no challenge", ErrAuth)
 		}
-		login.Secret, login.Key = Secret{}, action.ChallengeKey(challenge, c.node.Secret)
+		login.Secret, login.Key = Secret{}, action.ChallengeKey(challenge, secret)
 	}
 	_, err := s.ask(login)
 	return err

@@ -16,6 +16,7 @@ import (
 // The steps of a connection, for ConnError.Op.
 const (
 	opResolve = "resolve"
+	opSecret  = "secret"
 	opDial    = "dial"
 	opTLS     = "tls"
 	opBanner  = "banner"
@@ -37,6 +38,8 @@ func hint(op string, err error) string {
 	_, name := errors.AsType[x509.HostnameError](err)
 	_, banner := errors.AsType[*frame.BannerError](err)
 	switch {
+	case op == opSecret && timeout:
+		return "Node.SecretFunc must answer within the login timeout"
 	case op == opResolve || dns:
 		return "check the host name in Node.Addr, or use an IP address"
 	case op == opDial && errors.Is(err, syscall.ECONNREFUSED):

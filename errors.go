@@ -40,16 +40,27 @@ var (
 	ErrKeepalive = errors.New("keepalive Ping was not answered in time")
 )
 
-// A ConfigError reports a setting that New refuses. Nothing was started.
+// A ConfigError reports a setting that New refuses. Nothing was started. If there
+// are several, they come joined: errors.AsType finds the first, Unwrap() []error
+// of what was returned has all.
 type ConfigError struct {
-	Key    string // the field of Node, or the option without With
+	Key    string // the field, as "Node.Addr", or the option without With
+	Node   string // key of the node, if it is about one
+	Place  int    // of the node in the list given to NewCluster or Check, from 1; 0 if there was none
 	Value  any    // what was given; never a secret
 	Reason string // what is wrong and what is allowed
 	Err    error  // the underlying error, if any
 }
 
 func (e *ConfigError) Error() string {
-	return fmt.Sprintf("ami: config: %s = %v: %s", e.Key, e.Value, e.Reason)
+	where := ""
+	switch {
+	case e.Node != "":
+		where = "node " + e.Node + ": "
+	case e.Place > 0:
+		where = fmt.Sprintf("node %d of the list: ", e.Place)
+	}
+	return fmt.Sprintf("ami: config: %s%s = %v: %s", where, e.Key, e.Value, e.Reason)
 }
 
 // Unwrap returns Err.
@@ -156,9 +167,9 @@ type ConnError struct {
 	// Lane is 0 for the session that has the events, else the number of an
 	// action lane.
 	Lane int
-	// Op is what failed: "resolve", "dial", "tls", "banner", "login", or
-	// "session" for one that had been up. A "session" error is a
-	// net.ErrClosed as well.
+	// Op is what failed: "resolve", "secret" (Node.SecretFunc), "dial", "tls"
+	// (Node.TLSFunc as well), "banner", "login", or "session" for one that had
+	// been up. A "session" error is a net.ErrClosed as well.
 	Op string
 	// Sent tells whether bytes of the action may have reached Asterisk. If
 	// not, it was certainly not executed.

@@ -2,6 +2,7 @@ package ami
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,8 @@ type lane struct {
 	verdict error         // of that
 
 	// Owned by the supervisor goroutine.
+	secret callback[Secret]
+	secure callback[*tls.Config]
 	retry  *supervise.Retry
 	epoch  uint64    // of the last session
 	lostAt time.Time // when it ended; zero while it is up

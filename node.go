@@ -1,13 +1,16 @@
 package ami
 
 import (
+	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"github.com/apn/ami/action"
+	"github.com/apn/ami/internal/setting"
 )
 
 // A Secret is a text that no printing, logging or marshalling shows; see
@@ -39,17 +42,35 @@ type Node struct {
 	// 5039. Required.
 	Addr string
 
-	// Username and Secret are those of a user in manager.conf. Required.
+	// Username and Secret are those of a user in manager.conf: 1 to 900 bytes
+	// without CR, LF and NUL. Required, unless SecretFunc is set.
 	Username string
 	Secret   Secret
+
+	// SecretFunc, if not nil, is asked for the secret before each login of each
+	// session, so that a secret can be changed while the client runs; see
+	// SecretFile. It has the login timeout and should return when ctx ends: it
+	// is called on a goroutine of its own, which is left behind if it does not,
+	// and not again by the same lane before it has returned. What it returns is
+	// held to the same bounds as Secret. If it fails, takes too long or panics,
+	// the attempt fails with a *ConnError whose Op is "secret". Nodes and lanes
+	// call it at the same time. Not together with Secret.
+	SecretFunc func(ctx context.Context) (Secret, error) `json:"-"`
 
 	// Auth is AuthPlain by default.
 	Auth Auth
 
 	// TLS, if not nil, makes the connection TLS. The server's certificate is
 	// verified unless the config says otherwise; an empty ServerName means the
-	// host of Addr. New copies it.
+	// host of Addr. A MinVersion below TLS 1.2 is refused. New copies it.
 	TLS *tls.Config
+
+	// TLSFunc, if not nil, is asked for the TLS config of each connection, so
+	// that certificates can be changed while the client runs; see
+	// TLSFiles.Config. It has the dial timeout; if it fails, takes too long,
+	// panics, or returns no config, the attempt fails with a *ConnError whose
+	// Op is "tls". All else is as for TLS and SecretFunc. Not together with TLS.
+	TLSFunc func(ctx context.Context) (*tls.Config, error) `json:"-"`
 
 	// Events is the event mask at login: "on" (default), "off", or classes
 	// such as "call,agent". Asterisk takes an unknown class for "off".
@@ -59,72 +80,101 @@ type Node struct {
 // String returns key and address.
 func (n Node) String() string { return n.Key + " (" + n.Addr + ")" }
 
-// check fills in defaults and returns the host and port of Addr.
-func (n *Node) check(literal bool) (host, port string, err error) {
+// check fills in defaults and returns the host and port of Addr, and what is
+// wrong with the node.
+func (n *Node) check(literal bool) (host, port string, errs []*ConfigError) {
+	refuse := func(key, value, reason string) {
+		errs = append(errs, &ConfigError{Key: "Node." + key, Node: n.Key, Value: strconv.Quote(value), Reason: reason})
+	}
 	if reason := badKey(n.Key); reason != "" {
-		return "", "", &ConfigError{Key: "Node.Key", Value: strconv.Quote(n.Key), Reason: reason}
+		errs = append(errs, &ConfigError{Key: "Node.Key", Value: strconv.Quote(n.Key), Reason: reason})
 	}
-	bad := func(key, value, reason string) error {
-		return &ConfigError{Key: "node " + n.Key + ": Node." + key, Value: strconv.Quote(value), Reason: reason}
+	host, port, reason := n.split()
+	if _, err := netip.ParseAddr(host); reason == "" && err != nil && literal {
+		reason = "must be an IP address: LiteralAddresses is set"
 	}
-	if n.Addr == "" {
-		return "", "", bad("Addr", "", "is required: host:port of the manager interface")
+	if reason != "" {
+		refuse("Addr", n.Addr, reason)
 	}
-	host, port, err = net.SplitHostPort(n.Addr)
-	if err != nil {
-		host, port = strings.Trim(n.Addr, "[]"), "5038"
-		if n.TLS != nil {
-			port = "5039"
-		}
-		if strings.Contains(host, ":") {
-			if _, err := netip.ParseAddr(host); err != nil {
-				return "", "", bad("Addr", n.Addr, "must be host:port, an IPv6 address in brackets")
-			}
-		}
+	if reason := badLogin(n.Username); reason != "" {
+		refuse("Username", n.Username, reason)
 	}
-	if p, err := strconv.ParseUint(port, 10, 16); err != nil || p == 0 {
-		return "", "", bad("Addr", n.Addr, "the port must be 1 to 65535")
-	}
-	if host == "" || strings.ContainsAny(host, " \t\r\n\x00") {
-		return "", "", bad("Addr", n.Addr, "the host is empty or has a blank in it")
-	}
-	if _, err := netip.ParseAddr(host); err != nil && literal {
-		return "", "", bad("Addr", n.Addr, "must be an IP address: LiteralAddresses is set")
-	}
-	for _, f := range []struct{ key, value string }{{"Username", n.Username}, {"Secret", n.Secret.Reveal()}} {
-		shown := f.value
-		if f.key == "Secret" {
+	switch reason := badLogin(n.Secret.Reveal()); {
+	case n.SecretFunc != nil && n.Secret.Reveal() != "":
+		refuse("SecretFunc", "set", "contradicts Node.Secret: give one of them")
+	case n.SecretFunc == nil && reason != "":
+		shown := ""
+		if n.Secret.Reveal() != "" {
 			shown = n.Secret.String()
 		}
-		if f.value == "" {
-			return "", "", bad(f.key, "", "is required: that of a user in manager.conf")
-		}
-		if strings.ContainsAny(f.value, "\r\n\x00") || len(f.value) > 900 {
-			return "", "", bad(f.key, shown, "must not hold CR, LF or NUL, nor more than 900 bytes")
-		}
+		refuse("Secret", shown, reason)
 	}
 	if strings.ContainsAny(n.Events, " \t\r\n\x00") {
-		return "", "", bad("Events", n.Events, "must be on, off, or classes with commas and no blanks between them")
+		refuse("Events", n.Events, "must be on, off, or classes with commas and no blanks between them")
 	}
 	if n.Auth > AuthMD5 {
-		return "", "", bad("Auth", strconv.Itoa(int(n.Auth)), "must be AuthPlain or AuthMD5")
+		refuse("Auth", strconv.Itoa(int(n.Auth)), "must be AuthPlain or AuthMD5")
+	}
+	switch {
+	case n.TLS != nil && n.TLSFunc != nil:
+		refuse("TLSFunc", "set", "contradicts Node.TLS: give one of them")
+	case n.TLS != nil && tooOld(n.TLS) != "":
+		refuse("TLS.MinVersion", tooOld(n.TLS), "must be TLS 1.2 or later")
 	}
 	if n.Events == "" {
 		n.Events = "on"
 	}
 	n.Addr = net.JoinHostPort(host, port)
 	if n.TLS != nil {
-		n.TLS = n.TLS.Clone()
-		if n.TLS.ServerName == "" {
-			n.TLS.ServerName = host
+		n.TLS = serving(n.TLS, host)
+	}
+	return host, port, errs
+}
+
+// split returns host and port of Addr, or what is wrong with it.
+func (n *Node) split() (host, port, reason string) {
+	if n.Addr == "" {
+		return "", "", "is required: host:port of the manager interface"
+	}
+	host, port, err := net.SplitHostPort(n.Addr)
+	if err != nil {
+		host, port = strings.Trim(n.Addr, "[]"), "5038"
+		if n.TLS != nil || n.TLSFunc != nil {
+			port = "5039"
+		}
+		if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
+			return "", "", "must be host:port, an IPv6 address in brackets"
 		}
 	}
-	return host, port, nil
+	if p, err := strconv.ParseUint(port, 10, 16); err != nil || p == 0 {
+		return "", "", "the port must be 1 to 65535"
+	}
+	if host == "" || strings.ContainsAny(host, " \t\r\n\x00") {
+		return "", "", "the host is empty or has a blank in it"
+	}
+	return host, port, ""
+}
+
+// taken is the error for a key that occurs twice.
+func (n *Node) taken() *ConfigError {
+	return &ConfigError{Key: "Node.Key", Node: n.Key, Value: strconv.Quote(n.Key), Reason: "is the key of another node of the cluster"}
+}
+
+// badLogin says what is wrong with a user name or a secret.
+func badLogin(text string) string {
+	switch {
+	case text == "":
+		return "is required: that of a user in manager.conf"
+	case strings.ContainsAny(text, "\r\n\x00") || len(text) > setting.MaxLogin:
+		return fmt.Sprintf("must not hold CR, LF or NUL, nor more than %d bytes", setting.MaxLogin)
+	default:
+		return ""
+	}
 }
 
 func badKey(key string) string {
-	if key == "" || len(key) > 255 {
-		return "must have 1 to 255 characters"
+	if key == "" || len(key) > setting.MaxKey {
+		return fmt.Sprintf("must have 1 to %d characters", setting.MaxKey)
 	}
 	for _, c := range []byte(key) {
 		switch {

@@ -129,8 +129,10 @@ func TestObserver(t *testing.T) { // G4
 // bad panics at everything.
 type bad struct{}
 
-func (bad) ActionStarted(context.Context, string, string) context.Context { panic("password=" + canary) }
-func (bad) ActionEnded(context.Context, ami.ActionEnd)                    { panic(errors.New("at the end")) }
+func (bad) ActionStarted(context.Context, string, string) context.Context {
+	panic("password=" + canary)
+}
+func (bad) ActionEnded(context.Context, ami.ActionEnd) { panic(errors.New("at the end")) }
 
 // panicky is a log handler that panics in turn.
 type panicky struct{ slog.Handler }

@@ -251,7 +251,7 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		return nil, err
 	}
 	if how.Kind == strategy.Async && strings.EqualFold(c.node.Events, "off") {
-		return nil, &ConfigError{Key: "node " + c.node.Key + ": Node.Events", Value: "off", Reason: a.Name() + " completes by an event, and Asterisk sends none with this mask"}
+		return nil, &ConfigError{Key: "Node.Events", Node: c.node.Key, Value: "off", Reason: a.Name() + " completes by an event, and Asterisk sends none with this mask"}
 	}
 	events := c.main.session.Load()
 	if events == nil || c.draining.Load() {

@@ -307,7 +307,7 @@ func TestRedaction(t *testing.T) { // G1, G2
 		_, err = ami.New(node(srv), ami.WithRedaction(ami.Redaction{Names: []string{"("}}))
 		e, ok := errors.AsType[*ami.ConfigError](err)
 		require.True(t, ok, "%v", err)
-		require.Equal(t, "Redaction", e.Key)
+		require.Equal(t, "Redaction.Names[0]", e.Key)
 	})
 }
 

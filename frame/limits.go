@@ -1,6 +1,9 @@
 package frame
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Limits bound what one connection may make a Reader hold. A zero field means
 // its default; every other value must lie in the range that the field names,
@@ -57,43 +60,76 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("frame: limit %s = %d is out of range: it must be %d to %d", e.Name, e.Value, e.Min, e.Max)
 }
 
-// Validate reports the first field that is out of its range as a *LimitError.
+// A LimitRange is what one field of Limits may be, whatever the other fields are:
+// Line may be at most Frame besides, and Buffer must hold Frame and the
+// delimiter.
+type LimitRange struct {
+	Name              string // the field
+	Default, Min, Max int
+}
+
+// LimitRanges returns the ranges of all fields of Limits.
+func LimitRanges() []LimitRange {
+	return []LimitRange{
+		{"Line", defLine, minLine, maxFrame},
+		{"Headers", defHeaders, minHeaders, maxHdr},
+		{"Frame", defFrame, minFrame, maxFrame},
+		{"Command", defCmd, minCommand, maxCommand},
+		{"Buffer", defFrame + defCmd + defLine, minFrame + delimiter, maxBuffer},
+	}
+}
+
+// Validate reports every field that is out of its range: a *LimitError, or
+// several of them joined.
 func (l Limits) Validate() error {
-	_, err := l.withDefaults()
+	_, err := l.WithDefaults()
 	return err
 }
 
-// withDefaults returns l with every zero field replaced, or a *LimitError.
-func (l Limits) withDefaults() (Limits, error) {
+// WithDefaults returns l with every zero field replaced by its default, or what
+// Validate returns.
+func (l Limits) WithDefaults() (Limits, error) {
+	var errs []error
+	refuse := func(e LimitError) bool {
+		bad := e.Value < e.Min || e.Value > e.Max
+		if bad {
+			errs = append(errs, &e)
+		}
+		return bad
+	}
 	set := func(v *int, def int) {
 		if *v == 0 {
 			*v = def
 		}
 	}
 	set(&l.Frame, defFrame)
+	if refuse(LimitError{Name: "Frame", Value: l.Frame, Min: minFrame, Max: maxFrame}) {
+		l.Frame = defFrame // to judge the others by
+	}
 	set(&l.Line, min(defLine, l.Frame))
-	set(&l.Headers, defHeaders)
-	set(&l.Command, defCmd)
-	set(&l.Buffer, l.Frame+l.Command+l.Line)
-
 	line := LimitError{Name: "Line", Value: l.Line, Min: minLine, Max: l.Frame}
 	if l.Line > line.Max {
 		line.With = fmt.Sprintf("Frame = %d", l.Frame)
 	}
-	buffer := LimitError{Name: "Buffer", Value: l.Buffer, Min: l.Frame + delimiter, Max: maxBuffer}
-	if l.Buffer < buffer.Min {
-		buffer.With = fmt.Sprintf("Frame = %d plus the delimiter of %d", l.Frame, delimiter)
+	refuse(line)
+	set(&l.Headers, defHeaders)
+	refuse(LimitError{Name: "Headers", Value: l.Headers, Min: minHeaders, Max: maxHdr})
+	set(&l.Command, defCmd)
+	if refuse(LimitError{Name: "Command", Value: l.Command, Min: minCommand, Max: maxCommand}) {
+		l.Command = defCmd
 	}
-	for _, e := range []LimitError{
-		{Name: "Frame", Value: l.Frame, Min: minFrame, Max: maxFrame},
-		line,
-		{Name: "Headers", Value: l.Headers, Min: minHeaders, Max: maxHdr},
-		{Name: "Command", Value: l.Command, Min: minCommand, Max: maxCommand},
-		buffer,
-	} {
-		if e.Value < e.Min || e.Value > e.Max {
-			return l, &e
+	if l.Buffer == 0 && len(errs) == 0 {
+		l.Buffer = l.Frame + l.Command + l.Line
+	}
+	if l.Buffer != 0 {
+		buffer := LimitError{Name: "Buffer", Value: l.Buffer, Min: l.Frame + delimiter, Max: maxBuffer}
+		if l.Buffer < buffer.Min {
+			buffer.With = fmt.Sprintf("Frame = %d plus the delimiter of %d", l.Frame, delimiter)
 		}
+		refuse(buffer)
 	}
-	return l, nil
+	if len(errs) == 1 {
+		return l, errs[0]
+	}
+	return l, errors.Join(errs...)
 }

@@ -43,7 +43,7 @@ type Reader struct {
 // NewReader returns a Reader of src. It reads nothing yet. If lim does not
 // pass its Validate, every call of the Reader returns that *LimitError.
 func NewReader(src io.Reader, lim Limits) *Reader {
-	lim, err := lim.withDefaults()
+	lim, err := lim.WithDefaults()
 	if err != nil {
 		return &Reader{err: err}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -468,6 +469,48 @@ func TestLimitsValidate(t *testing.T) { // B2
 			}
 			require.Zero(t, r.Offset())
 		})
+	}
+}
+
+// TestAllLimitsAtOnce: each field that is wrong is told, and nothing that follows
+// from another one.
+func TestAllLimitsAtOnce(t *testing.T) { // B2
+	err := frame.Limits{Line: 1, Headers: 1, Frame: 1, Command: 1, Buffer: 1}.Validate()
+	var names []string
+	for _, err := range err.(interface{ Unwrap() []error }).Unwrap() {
+		e, ok := errors.AsType[*frame.LimitError](err)
+		require.True(t, ok)
+		names = append(names, e.Name)
+	}
+	require.Equal(t, []string{"Frame", "Line", "Headers", "Command", "Buffer"}, names)
+}
+
+func TestLimitRanges(t *testing.T) { // B2
+	set := func(name string, v int) frame.Limits {
+		l := frame.Limits{Frame: 4 << 20}
+		switch name {
+		case "Line":
+			l.Line = v
+		case "Headers":
+			l.Headers = v
+		case "Frame":
+			l.Frame = v
+		case "Command":
+			l.Command = v
+		case "Buffer":
+			l.Frame, l.Buffer = 64<<10, v
+		}
+		return l
+	}
+	ranges := frame.LimitRanges()
+	require.Len(t, ranges, reflect.TypeFor[frame.Limits]().NumField())
+	for _, r := range ranges {
+		for _, v := range []int{r.Min, r.Default, r.Max} {
+			require.NoError(t, set(r.Name, v).Validate(), "%s = %d", r.Name, v)
+		}
+		for _, v := range []int{r.Min - 1, r.Max + 1} {
+			require.Error(t, set(r.Name, v).Validate(), "%s = %d", r.Name, v)
+		}
 	}
 }
 

@@ -5,8 +5,10 @@ package redact
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 )
@@ -26,13 +28,20 @@ type Rules struct {
 	Values []string
 }
 
-// A PatternError reports a pattern that is no regular expression.
+// A PatternError reports a pattern that is no regular expression. Its text does
+// not hold the pattern, which may be the secret that it is to hide.
 type PatternError struct {
-	Pattern string
-	Err     error
+	Rule string // where it stands: "Names[0]"
+	Err  error
 }
 
-func (e *PatternError) Error() string { return fmt.Sprintf("redact: pattern %q: %v", e.Pattern, e.Err) }
+func (e *PatternError) Error() string {
+	reason := "cannot be read"
+	if s, ok := errors.AsType[*syntax.Error](e.Err); ok {
+		reason = s.Code.String()
+	}
+	return fmt.Sprintf("redact: %s is no regular expression: %s", e.Rule, reason)
+}
 
 // Unwrap returns Err.
 func (e *PatternError) Unwrap() error { return e.Err }
@@ -44,32 +53,28 @@ type Policy struct {
 	values  []*regexp.Regexp
 }
 
-// New compiles r on top of the built-in rules. The error is a *PatternError.
+// New compiles r on top of the built-in rules. The error joins a *PatternError
+// for each pattern that is none.
 func New(r Rules) (*Policy, error) {
 	p := &Policy{headers: make(map[string]bool)}
 	for _, h := range r.Headers {
 		p.headers[strings.ToLower(h)] = true
 	}
-	var err error
-	if p.names, err = compile(r.Names); err != nil {
-		return nil, err
-	}
-	if p.values, err = compile(r.Values); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-func compile(patterns []string) ([]*regexp.Regexp, error) {
-	var all []*regexp.Regexp
-	for _, pattern := range patterns {
-		re, err := regexp.Compile(pattern)
-		if err != nil {
-			return nil, &PatternError{Pattern: pattern, Err: err}
+	var errs []error
+	compile := func(rule string, patterns []string) (all []*regexp.Regexp) {
+		for i, pattern := range patterns {
+			re, err := regexp.Compile(pattern)
+			if err != nil {
+				errs = append(errs, &PatternError{Rule: fmt.Sprintf("%s[%d]", rule, i), Err: err})
+				continue
+			}
+			all = append(all, re)
 		}
-		all = append(all, re)
+		return all
 	}
-	return all, nil
+	p.names = compile("Names", r.Names)
+	p.values = compile("Values", r.Values)
+	return p, errors.Join(errs...)
 }
 
 // Text hides in any text what is assigned to a name that speaks of a secret,

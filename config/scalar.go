@@ -1,0 +1,118 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apn/ami"
+	"github.com/apn/ami/internal/redact"
+	"github.com/apn/ami/internal/setting"
+)
+
+// A value is what was given for a field.
+type value struct {
+	text   string
+	secret ami.Secret // in place of text
+	num    int64      // of a number; 1 for true
+	list   []string
+
+	given string // as an error may show it
+	line  int    // 0: not from the file
+	env   string // the variable that it came from
+}
+
+// parse reads what stands for a field as text. Its error is an ErrType or an
+// ErrValue; ranges are left to the library.
+func (f *field) parse(s string) (v value, err error) {
+	if v.given = f.show(s); f.secret {
+		v.secret = ami.NewSecret(s)
+	} else {
+		v.text = s
+	}
+	switch f.Kind {
+	case setting.Duration:
+		d, bad := time.ParseDuration(s)
+		if v.num = int64(d); bad != nil {
+			err = ErrType
+		}
+	case setting.Count:
+		v.num, err = number(s, 1)
+	case setting.Bytes:
+		v.num, err = size(s)
+	case setting.Flag:
+		switch s {
+		case "true":
+			v.num = 1
+		case "false":
+		default:
+			err = ErrType
+		}
+	case setting.Text:
+		if f.choices != nil && !slices.Contains(f.choices, s) {
+			err = ErrValue
+		}
+		if f.Min > 0 && s == "" {
+			err = ErrValue
+		}
+	case setting.Texts:
+		err = ErrType
+	}
+	return v, err
+}
+
+// number reads a decimal number the way that one would write it: 010 might be
+// eight.
+func number(s string, unit int64) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || strconv.FormatInt(n, 10) != s {
+		return 0, ErrType
+	}
+	if n*unit/unit != n {
+		return 0, ErrValue
+	}
+	return n * unit, nil
+}
+
+// size reads a number of bytes: 65536, 64KiB, 1MiB, 1GiB.
+func size(s string) (int64, error) {
+	for suffix, unit := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if n, ok := strings.CutSuffix(s, suffix); ok {
+			return number(strings.TrimSuffix(n, " "), unit)
+		}
+	}
+	return number(s, 1)
+}
+
+// policy hides in what errors show whatever looks like the assignment of a
+// secret: it may have got to the wrong place.
+var policy = func() *redact.Policy {
+	p, err := redact.New(redact.Rules{})
+	if err != nil {
+		panic(err) // there are no rules
+	}
+	return p
+}()
+
+const shownMost = 80 // bytes of a value in an error
+
+// show returns a value as an error may show it.
+func (f *field) show(s string) string {
+	switch {
+	case f.secret:
+		return redact.Mask
+	case f.Kind <= setting.Flag:
+		return shorten(s)
+	default:
+		return strconv.Quote(shorten(s))
+	}
+}
+
+func shorten(s string) string {
+	s = policy.Text(s)
+	if len(s) > shownMost {
+		s = s[:shownMost] + "…"
+	}
+	return strings.ToValidUTF8(s, "?")
+}
