@@ -104,6 +104,9 @@ func observable(m metric.Meter, d *measure.Metric) (metric.Observable, reader, e
 	}
 	return c, func(s *measure.Snapshot, to metric.Observer) {
 		d.Read(s, func(v float64, values ...string) {
+			if v == 0 && d.Kind == measure.Counter {
+				return // it has not begun; SDKs limit the number of series
+			}
 			to.ObserveInt64(c, int64(v), metric.WithAttributeSet(attributes(d.Labels, values)))
 		})
 	}, err

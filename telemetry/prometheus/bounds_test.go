@@ -43,22 +43,35 @@ func TestCardinality(t *testing.T) {
 		c.WatchClient(client)
 		registry := registered(t, c)
 		send := func(i int) {
-			_, err := client.Send(t.Context(), action.Setvar{Variable: fmt.Sprint("V", i), Value: fmt.Sprint(i)})
-			require.NoError(t, err)
-			_, err = client.Send(t.Context(), action.Custom(fmt.Sprint("Unknown", i), fmt.Sprint("Header", i), "x"))
-			require.ErrorIs(t, err, ami.ErrUnknownAction)
-			_, err = client.Send(t.Context(), action.New([]string{"ping", "PING", "Ping", "pINg"}[i%4]))
+			var err error
+			switch i % 3 {
+			case 0:
+				_, err = client.Send(t.Context(), action.Setvar{Variable: fmt.Sprint("V", i), Value: fmt.Sprint(i)})
+			case 1:
+				_, err = client.Send(t.Context(), action.New([]string{"ping", "PING", "Ping", "pINg"}[i%4]))
+			case 2:
+				_, unknown := client.Send(t.Context(), action.Custom(fmt.Sprint("Unknown", i), fmt.Sprint("Header", i), "x"))
+				require.ErrorIs(t, unknown, ami.ErrUnknownAction)
+			}
 			require.NoError(t, err)
 		}
-		send(0)
-		before, _ := scrape(t, registry)
-		for i := range 10_000 {
+		for i := range 3 {
 			send(i)
+		}
+		before, _ := scrape(t, registry)
+		for i := range 9_999 { // each with an ActionID of its own
+			send(i)
+		}
+		for i := range 10_000 {
+			c.ActionEnded(t.Context(), ami.ActionEnd{
+				Node: "pbx1", Action: fmt.Sprint("Odd", i), ActionID: fmt.Sprint(i),
+				Err: &ami.ActionError{Action: fmt.Sprint("Odd", i), Message: fmt.Sprint("No ", i)},
+			})
 		}
 		after, series := scrape(t, registry)
 		require.Equal(t, names(before), names(after))
-		require.InDelta(t, 10_001, series["ami_action_duration_seconds{action=Ping outcome=ok}"], 0)
-		require.InDelta(t, 10_001, series["ami_action_duration_seconds{action=other outcome=error}"], 0)
+		require.InDelta(t, 1+3_333, series["ami_action_duration_seconds{action=Ping outcome=ok}"], 0)
+		require.InDelta(t, 1+3_333+10_000, series["ami_action_duration_seconds{action=other outcome=error}"], 0)
 	})
 }
 

@@ -95,7 +95,7 @@ func (s *Scene) Play(t *testing.T) {
 	cancel()
 	_, err := p.Result()
 	require.Error(t, err)
-	require.Error(t, send(action.Originate{Channel: "busy", Application: "Wait", Async: true}))
+	require.Error(t, send(action.Originate{Channel: "nowhere", Application: "Wait", Async: true}))
 	require.Error(t, send(action.Ping{}, ami.To("pbx3")))
 	require.Error(t, send(action.Ping{}, ami.To("pbx4")))
 
@@ -124,13 +124,16 @@ func (s *Scene) Play(t *testing.T) {
 		}
 	}
 
-	// A session dies under an action, and comes back.
+	// A session dies under a call that rings and under an action, and comes back.
+	ringing := pbx1.Start(ctx, action.Originate{Channel: "PJSIP/noanswer", Application: "Wait", Async: true})
 	p = pbx1.Start(ctx, action.Custom("Never"))
 	synctest.Wait()
 	for _, session := range srv.Sessions() {
 		session.Kick()
 	}
 	_, err = p.Result()
+	require.Error(t, err)
+	_, err = ringing.Result()
 	require.Error(t, err)
 	time.Sleep(5 * time.Second)
 	require.NoError(t, s.Cluster.Ready(ctx, 2))
