@@ -74,7 +74,7 @@ func TestWrongFiles(t *testing.T) { // H1
 		{"auth", node("    auth: MD5\n"), ErrValue, `line 6: nodes[0].auth = "MD5": not allowed: must be plain or md5`},
 		{"events", node("    events: call, agent\n"), nil, `line 6: nodes[0].events = "call, agent": must be on, off, or classes with commas and no blanks between them`},
 		{"weight", node("    weight: 101\n"), nil, "line 6: nodes[0].weight = 101: must be 1 to 100"},
-		{"TLS version", node("    tls: {min_version: 1.1}\n"), ErrValue, `line 6: nodes[0].tls.min_version = "1.1": wrong type: must be a text: put it in quotes`},
+		{"TLS version", node("    tls: {min_version: 1.1}\n"), ErrType, `line 6: nodes[0].tls.min_version = "1.1": wrong type: must be a text: put it in quotes`},
 		{"certificate alone", node("    tls: {certificate: x}\n"), ErrContradiction, "line 6: nodes[0].tls.key: contradiction: is required with tls.certificate"},
 		{"key alone", node("    tls: {key: x}\n"), ErrContradiction, "line 6: nodes[0].tls.certificate: contradiction: is required with tls.key"},
 		{"no TLS and a name", node("    tls: {enabled: false, server_name: x}\n"), ErrContradiction, `line 6: nodes[0].tls.server_name = "x": contradiction: tls.enabled is false in line 6`},
@@ -82,9 +82,6 @@ func TestWrongFiles(t *testing.T) { // H1
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := one(t, parseErr([]byte(tc.file)))
-			if tc.is == ErrValue && strings.Contains(tc.want, "wrong type") {
-				tc.is = ErrType
-			}
 			if tc.is != nil {
 				require.ErrorIs(t, e, tc.is)
 			} else {
@@ -135,7 +132,7 @@ func TestBounds(t *testing.T) { // H1
 
 	var b strings.Builder
 	b.WriteString("nodes:\n- &n {key: a, addr: h, username: u, secret: s, auth: plain, events: on, weight: 1}\n")
-	b.WriteString(strings.Repeat("- *n\n", 200_000))
+	b.WriteString(strings.Repeat("- *n\n", 20_000))
 	found := all(t, parseErr([]byte(b.String())))
 	require.Equal(t, "more than that", found[0].Value)
 	require.Len(t, found, 1)
