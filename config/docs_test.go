@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,9 +84,9 @@ func TestExample(t *testing.T) { // H1
 	require.Equal(t, []string{"default_node", "redaction.values"}, c.differing(all), "all others are the defaults")
 	require.Empty(t, all.Warnings())
 	require.NoError(t, schema.Validate(asJSON(t, []byte(whole))))
-	for _, f := range append(optionFields, defaultFields...) {
-		for _, key := range strings.Split(f.Path, ".") {
-			require.Regexp(t, `(^|[ {])`+key+`:|`+key+`: `, whole, f.Path)
+	for _, f := range slices.Concat(optionFields, defaultFields) {
+		for key := range strings.SplitSeq(f.Path, ".") {
+			require.Regexp(t, `(?m)(^|[ {])`+key+`:`, whole, f.Path)
 		}
 	}
 }
