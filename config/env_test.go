@@ -76,7 +76,10 @@ func TestWarnings(t *testing.T) { // G2, H1
 		"line 3: nodes[0].secret.file = DIR/open: stands in a file that everybody may read (mode 0644)\n"+
 		"line 5: nodes[2].secret: stands in a file that everybody may read", warnings(0o604, "AMI_X=1", "AMI_CONNECT_LIMITS=2", "AMIX=3", "AMI_=", "OTHER=x"))
 
-	c, err := Parse([]byte("nodes: [{key: a, addr: h, username: u, secret: {env: AMI_SECRET}}]"), []string{"AMI_SECRET=x"})
+	c, err := Load(write("ami.yaml", "nodes: [{key: a, addr: h, username: u}]", 0o644), []string{"AMI_DEFAULTS_SECRET=s"})
+	require.NoError(t, err)
+	require.Empty(t, c.Warnings(), "the secret is not in the file")
+	c, err = Parse([]byte("nodes: [{key: a, addr: h, username: u, secret: {env: AMI_SECRET}}]"), []string{"AMI_SECRET=x"})
 	require.NoError(t, err)
 	require.Empty(t, c.Warnings(), "the file names it")
 }

@@ -176,7 +176,7 @@ func (b *builder) secret(n *node, at string) {
 func (b *builder) secured(at string) bool {
 	for _, level := range []string{at, "defaults"} {
 		if v, ok := b.values[level+".tls.enabled"]; ok {
-			if v.num == 0 && level == at {
+			if v.num == 0 {
 				b.refuseSecured(at, v)
 			}
 			return v.num == 1

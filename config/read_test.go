@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -71,6 +72,9 @@ func TestWrongFiles(t *testing.T) { // H1
 		{"no user", "nodes:\n - {key: a, addr: h, secret: s}\n", nil, "line 2: nodes[0].username: is required: that of a user in manager.conf"},
 		{"bad default", "defaults: {username: 1}\nnodes: [{key: a, addr: h, secret: s}]\n", ErrType, `line 1: defaults.username = "1": wrong type: must be a text: put it in quotes`},
 		{"no secret", "nodes:\n - {key: a, addr: h, username: u}\n", nil, "line 2: nodes[0].secret: is required: that of a user in manager.conf"},
+		{"variable that is not set", "nodes: [{key: a, addr: h, username: u, secret: {env: NO_SUCH}}]\n", nil, `line 1: nodes[0].secret.env = "NO_SUCH": the variable is not set`},
+		{"no source", "nodes: [{key: a, addr: h, username: u, secret: {}}]\n", ErrValue, "line 1: nodes[0].secret: not allowed: must be a text, or have file or env"},
+		{"empty secret", "nodes: [{key: a, addr: h, username: u, secret: ''}]\n", ErrValue, "line 1: nodes[0].secret = [redacted]: not allowed: must be a text of 1 to 900 bytes, or a mapping with file or env"},
 		{"auth", node("    auth: MD5\n"), ErrValue, `line 6: nodes[0].auth = "MD5": not allowed: must be plain or md5`},
 		{"events", node("    events: call, agent\n"), nil, `line 6: nodes[0].events = "call, agent": must be on, off, or classes with commas and no blanks between them`},
 		{"weight", node("    weight: 101\n"), nil, "line 6: nodes[0].weight = 101: must be 1 to 100"},
@@ -82,9 +86,10 @@ func TestWrongFiles(t *testing.T) { // H1
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := one(t, parseErr([]byte(tc.file)))
-			if tc.is != nil {
+			switch {
+			case tc.is != nil:
 				require.ErrorIs(t, e, tc.is)
-			} else {
+			case !strings.Contains(tc.want, "variable is not set"):
 				_, ok := errors.AsType[*ami.ConfigError](e)
 				require.True(t, ok, "%v", e)
 			}
@@ -121,6 +126,20 @@ line 9: nodes[2].key = "b": is the key of another node of the cluster`)
 	require.ErrorAs(t, err, &config)
 }
 
+// TestTwiceAndWrong: that a key is there twice does not hide what else is wrong.
+func TestTwiceAndWrong(t *testing.T) { // H1
+	require.EqualError(t, parseErr([]byte("event_queue: 3\nevent_queue: 17\n"+oneNode)), `config: line 1: event_queue = 3: must be 16 to 1000000
+line 2: event_queue: contradiction: it stands in line 1 already`)
+}
+
+// TestErrorAsText: for JSON and YAML as well, without what it wraps.
+func TestErrorAsText(t *testing.T) { // H1
+	e := one(t, parseErr([]byte("event_queue: 3\n"+oneNode)))
+	b, err := json.Marshal(e)
+	require.NoError(t, err)
+	require.JSONEq(t, `"line 1: event_queue = 3: must be 16 to 1000000"`, string(b))
+}
+
 // TestBounds: neither a large file, nor aliases of aliases, nor a million of
 // mistakes take long.
 func TestBounds(t *testing.T) { // H1
@@ -137,6 +156,8 @@ func TestBounds(t *testing.T) { // H1
 	require.Equal(t, "more than that", found[0].Value)
 	require.Len(t, found, 1)
 
+	require.Len(t, all(t, parseErr([]byte(oneNode+"redaction: {headers: ["+strings.Repeat("1,", 10_000)+"]}\n"))), mostErrors)
+
 	var bomb strings.Builder
 	bomb.WriteString("a: &a [x]\n")
 	for i := range 20 {
@@ -152,6 +173,8 @@ func TestAliases(t *testing.T) { // H1
 	c, err := Parse([]byte("defaults: {username: &u app, tls: &t {server_name: x}, secret: s}\nnodes: [{key: a, addr: h, username: *u, tls: *t}]\nredaction: {headers: [*u]}\n"), nil)
 	require.NoError(t, err)
 	require.Equal(t, "app", c.nodes[0].username)
+	_, err = Parse([]byte("nodes: [{&k key: a, addr: h, username: u, secret: s}, {*k : b, addr: h, username: u, secret: s}]\n"), nil)
+	require.NoError(t, err, "of keys as well")
 	require.Equal(t, "x", c.nodes[0].files.ServerName)
 	require.Equal(t, []string{"app"}, c.list(setting.RedactHeaders))
 }
