@@ -161,7 +161,7 @@ func TestBounds(t *testing.T) { // H1
 	var bomb strings.Builder
 	bomb.WriteString("a: &a [x]\n")
 	for i := range 20 {
-		bomb.WriteString(fmt.Sprintf("b%d: &b%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*b%d,", i-1), 9), ",")))
+		fmt.Fprintf(&bomb, "b%d: &b%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*b%d,", i-1), 9), ","))
 	}
 	require.NotEmpty(t, all(t, parseErr([]byte(strings.ReplaceAll(bomb.String(), "*b-1", "*a")+oneNode))))
 	require.NotEmpty(t, all(t, parseErr([]byte("nodes: &a [*a, *a]\n"))), "no end")
