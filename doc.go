@@ -48,8 +48,9 @@
 //
 // Asterisk answers the actions of a session behind the events that it has queued
 // there, and none at all while it runs a synchronous Originate or a WaitEvent.
-// WithActionLanes gives each node more sessions, for actions alone, which wait
-// for neither. Without it a node has one session for both.
+// WithActionLanes gives each node more sessions, for actions alone: with one they
+// wait for no events, with two or more not for such actions either. Without it a
+// node has one session for all.
 //
 // # Concurrency properties
 //

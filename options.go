@@ -120,7 +120,13 @@ func WithOutboundQueue(entries, bytes int) Option {
 // Lane 1 takes the actions. With two or more, those for which Asterisk holds the
 // session (strategy.Strategy.Blocking) go to the others, each to the one that is
 // held for the least time. Actions that concern the session of the events itself,
-// Events and Filter, go there, and so does any action whose lane is down.
+// Events and Filter, go there, and so does any action whose lane is down. Actions
+// that are under way on different sessions overtake each other.
+//
+// Subscriptions deliver what comes on the session of the events. An event without
+// its ActionID that a module of your own writes to the session of the action alone
+// is lost on a lane, and counted in Stats.Unmatched: name it in the strategy of the
+// action (NoActionID).
 //
 // A node takes actions only while the session of its events is up, whatever its
 // lanes do, and they connect only then. StateChange.LanesDown and Stats.Lanes tell

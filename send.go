@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -152,7 +153,8 @@ func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption)
 // List sends an action and yields the items of its answer as they come, without
 // the event that ends it. An error comes last, with a nil frame. Leaving the
 // loop early abandons the rest; ranging once more sends the action again. Items that have come and not been read are
-// bounded by the strategy's MaxMessages.
+// bounded by the strategy's MaxMessages. Those that Asterisk sends as one message
+// with the end (strategy.Strategy.Merged) are one frame.
 func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[*frame.Frame, error] {
 	return func(yield func(*frame.Frame, error) bool) {
 		o := c.observe(ctx, a)
@@ -186,10 +188,18 @@ func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) 
 				}
 			}
 		}
-		if _, err := c.result(a.Name(), p); err != nil {
+		r, err := c.result(a.Name(), p)
+		switch {
+		case err != nil:
 			yield(nil, err)
+		case r.End != nil && p.Strategy.Merged && !isTerminal(&p.Strategy, r.End.Name()):
+			yield(r.End, nil) // it begins with an item and has them all
 		}
 	}
+}
+
+func isTerminal(s *strategy.Strategy, event string) bool {
+	return slices.ContainsFunc(s.Terminal, func(name string) bool { return strings.EqualFold(name, event) })
 }
 
 // scratch holds the headers of an action while it is encoded.

@@ -22,7 +22,7 @@ type Stats struct {
 	Events                     uint64 // received
 	EventsDropped              uint64 // by the node's event queue, before any subscription
 	Rejected                   uint64 // malformed messages discarded
-	Unmatched                  uint64 // responses with an unknown or no ActionID
+	Unmatched                  uint64 // responses with an unknown or no ActionID; events on an action lane that answer nothing
 	Late                       uint64 // answers to actions that no longer waited
 	ObserverPanics             uint64
 
