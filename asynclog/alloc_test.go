@@ -25,7 +25,7 @@ func TestHandleAllocatesNothing(t *testing.T) {
 		flush(t, flowing)
 		for name, h := range map[string]*asynclog.Handler{"stuck": stuck, "flowing": flowing} {
 			log := slog.New(h)
-			ctx := context.Background() //nolint:usetesting // as that of Info
+			ctx := context.Background() // as that of Info
 			got := testing.AllocsPerRun(100, func() {
 				for range 320 { // several chunks
 					log.LogAttrs(ctx, slog.LevelInfo, "m", slog.Int("a", 1), slog.String("b", "2"))
