@@ -59,7 +59,7 @@ func (c *config) check() []*ConfigError {
 	for err := range leaves(err) {
 		e := ConfigError{Key: "Redaction", Value: "a pattern", Reason: err.Error(), Err: err}
 		if pe, ok := errors.AsType[*redact.PatternError](err); ok {
-			e.Key = "Redaction." + pe.Rule
+			e.Key, e.Reason = "Redaction."+pe.Rule, pe.Reason
 		}
 		refuse(e)
 	}

@@ -151,8 +151,8 @@ func (r *Reloader) take(ctx context.Context, s step) (added bool, err error) {
 func (c *Config) differing(next *Config) (paths []string) {
 	for i, f := range optionFields {
 		id := setting.ID(i)
-		v, w := c.values[f.Path], next.values[f.Path]
-		if c.effective(id) != next.effective(id) || v.text != w.text || !slices.Equal(v.list, w.list) {
+		texts := c.values[f.Path].text == next.values[f.Path].text && slices.Equal(c.list(id), next.list(id))
+		if !texts || c.effective(id) != next.effective(id) {
 			paths = append(paths, f.Path)
 		}
 	}
