@@ -94,7 +94,7 @@ func New(n Node, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.hub = newHub(cfg.logger, cfg.dropSummary)
+	c.hub = newHub(&cfg)
 	c.feed = c.hub.join(n.Key, cfg.eventQueue, 1)
 	return c, nil
 }
@@ -102,7 +102,7 @@ func New(n Node, opts ...Option) (*Client, error) {
 // newClient makes what a client on its own and one of a cluster have in common.
 // Hub and feed are still to be set.
 func newClient(n Node, cfg config, cl *Cluster) (*Client, error) {
-	host, port, err := n.check(cfg.literal)
+	host, port, err := n.check(&cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func NewCluster(nodes []Node, opts ...Option) (*Cluster, error) {
 	}
 	cl := &Cluster{
 		cfg: cfg, log: cfg.logger,
-		hub:     newHub(cfg.logger, cfg.dropSummary),
+		hub:     newHub(&cfg),
 		permits: semaphore.NewWeighted(int64(cfg.fleet.permits)),
 		states:  newStateBox("", clusterStateKept, nil),
 		done:    make(chan struct{}),

@@ -37,6 +37,7 @@ type config struct {
 	malformed                int
 	malformedWindow          time.Duration
 	eventQueue               int
+	onDemand                 bool
 	dropSummary              time.Duration
 
 	fleet fleetConfig

@@ -118,10 +118,7 @@ func (c *Client) dialNode(ctx context.Context, addrs []string) (socket net.Conn,
 // nobody may see them.
 func (s *session) login() error {
 	c := s.lane.client
-	login := action.Login{Username: c.node.Username, Secret: c.node.Secret, Events: c.node.Events}
-	if s.lane.index > 0 {
-		login.Events = "off"
-	}
+	login := action.Login{Username: c.node.Username, Secret: c.node.Secret}
 	if c.node.Auth == AuthMD5 {
 		f, err := s.ask(action.Challenge{})
 		if err != nil {
@@ -133,6 +130,10 @@ func (s *session) login() error {
 		}
 		login.Secret, login.Key = Secret{}, action.ChallengeKey(challenge, c.node.Secret)
 	}
+	if c.cfg.onDemand && s.lane.index == 0 {
+		s.demand = newDemand(s)
+	}
+	login.Events = s.eventMask()
 	_, err := s.ask(login)
 	return err
 }

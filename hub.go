@@ -16,6 +16,7 @@ import (
 type hub struct {
 	log      *slog.Logger
 	interval time.Duration // of drop summaries
+	onDemand bool          // Asterisk is asked for what subscriptions want
 
 	dispatcher *fair.Dispatcher
 	panics     atomic.Uint64 // of predicates
@@ -38,9 +39,9 @@ type hub struct {
 	dispatching bool // the dispatcher runs
 }
 
-func newHub(log *slog.Logger, interval time.Duration) *hub {
+func newHub(cfg *config) *hub {
 	return &hub{
-		log: log, interval: interval, dispatcher: fair.NewDispatcher(),
+		log: cfg.logger, interval: cfg.dropSummary, onDemand: cfg.onDemand, dispatcher: fair.NewDispatcher(),
 		served: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
@@ -69,6 +70,9 @@ func (h *hub) dispatch() {
 func (h *hub) join(node string, limit, weight int) *feed {
 	f := &feed{hub: h, node: node, hurried: make(chan struct{})}
 	f.queue = h.dispatcher.NewQueue(limit, weight, f.deliver)
+	if h.onDemand {
+		f.more = make(chan struct{}, 1)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.feeds = append(h.feeds, f)

@@ -52,7 +52,8 @@ type Node struct {
 	TLS *tls.Config
 
 	// Events is the event mask at login: "on" (default), "off", or classes
-	// such as "call,agent". Asterisk takes an unknown class for "off".
+	// such as "call,agent". Asterisk takes an unknown class for "off". It must
+	// be empty with WithEventsOnDemand.
 	Events string
 }
 
@@ -60,7 +61,7 @@ type Node struct {
 func (n Node) String() string { return n.Key + " (" + n.Addr + ")" }
 
 // check fills in defaults and returns the host and port of Addr.
-func (n *Node) check(literal bool) (host, port string, err error) {
+func (n *Node) check(cfg *config) (host, port string, err error) {
 	if reason := badKey(n.Key); reason != "" {
 		return "", "", &ConfigError{Key: "Node.Key", Value: strconv.Quote(n.Key), Reason: reason}
 	}
@@ -88,7 +89,7 @@ func (n *Node) check(literal bool) (host, port string, err error) {
 	if host == "" || strings.ContainsAny(host, " \t\r\n\x00") {
 		return "", "", bad("Addr", n.Addr, "the host is empty or has a blank in it")
 	}
-	if _, err := netip.ParseAddr(host); err != nil && literal {
+	if _, err := netip.ParseAddr(host); err != nil && cfg.literal {
 		return "", "", bad("Addr", n.Addr, "must be an IP address: LiteralAddresses is set")
 	}
 	for _, f := range []struct{ key, value string }{{"Username", n.Username}, {"Secret", n.Secret.Reveal()}} {
@@ -109,7 +110,10 @@ func (n *Node) check(literal bool) (host, port string, err error) {
 	if n.Auth > AuthMD5 {
 		return "", "", bad("Auth", strconv.Itoa(int(n.Auth)), "must be AuthPlain or AuthMD5")
 	}
-	if n.Events == "" {
+	switch {
+	case n.Events != "" && cfg.onDemand:
+		return "", "", bad("Events", n.Events, "must be empty with EventsOnDemand: the subscriptions make the mask")
+	case n.Events == "" && !cfg.onDemand:
 		n.Events = "on"
 	}
 	n.Addr = net.JoinHostPort(host, port)
