@@ -156,7 +156,7 @@ func (d *demand) settle() error {
 	err := p.Cause
 	if p.Verdict == strategy.Refused {
 		message := d.session.lane.client.cfg.redact.Text(oneLine(p.Response.Get("Message")))
-		err = fmt.Errorf("Asterisk says %q", message)
+		err = fmt.Errorf("refused: Asterisk says %q", message)
 		if s.filter != "" && !d.explored {
 			d.explored = true
 			log.Info("events are not filtered by name", "reason", err.Error())

@@ -51,6 +51,13 @@
 // WithActionLanes gives each node more sessions, for actions alone, which wait
 // for neither. Without it a node has one session for both.
 //
+// # Less to receive
+//
+// Asterisk sends every event to whoever logs in, whether anybody looks at it or
+// not. WithEventsOnDemand has it send what the subscriptions are named for, by
+// event mask and filter, and asks for more when one is made that wants more.
+// Without that option all events come.
+//
 // # Concurrency properties
 //
 // All methods of Client, Cluster, Subscription and Pending may be called from
