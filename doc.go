@@ -52,6 +52,13 @@
 // wait for no events, with two or more not for such actions either. Without it a
 // node has one session for all.
 //
+// # Less to receive
+//
+// Asterisk sends every event to whoever logs in, whether anybody looks at it or
+// not. WithEventsOnDemand has it send what the subscriptions are named for, by
+// event mask and filter, and asks for more when one is made that wants more.
+// Without that option all events come.
+//
 // # Concurrency properties
 //
 // All methods of Client, Cluster, Subscription and Pending may be called from

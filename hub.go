@@ -19,6 +19,7 @@ type hub struct {
 	log      *slog.Logger
 	redact   *redact.Policy
 	interval time.Duration // of drop summaries
+	onDemand bool          // Asterisk is asked for what subscriptions want
 
 	dispatcher *fair.Dispatcher
 	panics     panics        // of predicates
@@ -45,7 +46,7 @@ type hub struct {
 
 func newHub(cfg *config) *hub {
 	return &hub{
-		log: cfg.logger, redact: cfg.redact, interval: cfg.dropSummary, dispatcher: fair.NewDispatcher(),
+		log: cfg.logger, redact: cfg.redact, interval: cfg.dropSummary, onDemand: cfg.onDemand, dispatcher: fair.NewDispatcher(),
 		served: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
@@ -74,6 +75,9 @@ func (h *hub) dispatch() {
 func (h *hub) join(node string, limit, weight int) *feed {
 	f := &feed{hub: h, node: node, hurried: make(chan struct{})}
 	f.queue = h.dispatcher.NewQueue(limit, weight, f.deliver)
+	if h.onDemand {
+		f.more = make(chan struct{}, 1)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.feeds = append(h.feeds, f)

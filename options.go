@@ -159,6 +159,32 @@ func WithDropSummary(interval time.Duration) Option {
 	return func(c *config) { c.dropSummary = interval }
 }
 
+// WithEventsOnDemand has Asterisk send the events that subscriptions want, and
+// little else, instead of all of which most are thrown away here. Each session
+// logs in with the mask of their classes, and then sets a filter of their names
+// if its user may (write class system). Beside them come FullyBooted, Shutdown
+// and OriginateResponse, so that the mask has the classes system and call at
+// least. Node.Events must be empty.
+//
+// A subscription wants what it is Named for (On names its own); predicates do not
+// count. If it has no name, or one that Asterisk 18 to 23 do not broadcast, it
+// wants all events, and the mask is "on".
+//
+// Nothing that a subscription wants is withheld from it for longer than Asterisk
+// takes to hear of it. One that is made before Run, or while the node is down,
+// misses nothing. One that is made later and wants more has the mask and the
+// filter widened in the background: what Asterisk sends until then does not come,
+// which takes a round trip or two, or as long as an action holds the session
+// (WithActionLanes avoids that). Stats tells what is in force. If Asterisk
+// refuses, the session ends with ErrEventMask, and the next one asks at its login.
+// A closed subscription narrows the next session, not this one.
+//
+// Send refuses the action Events with a *ConfigError, and so it does an action
+// that a broadcast completes (strategy.Async) which nobody has asked for.
+// An eventfilter of the user in manager.conf that includes events, and any Filter
+// action of yours that does, adds to what comes: filters only exclude by "!".
+func WithEventsOnDemand() Option { return func(c *config) { c.onDemand = true } }
+
 // WithResolver looks host names up with r, at every attempt, within the dial
 // timeout; if that fails or takes longer, the addresses of the last lookup
 // serve. It is called by many nodes at the same time. Default:

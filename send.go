@@ -260,12 +260,18 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	if err := how.Validate(); err != nil {
 		return nil, err
 	}
+	if c.cfg.onDemand && strings.EqualFold(a.Name(), "Events") {
+		return nil, &ConfigError{Key: "EventsOnDemand", Value: "set", Reason: "the client keeps the event mask itself: subscribe to events instead of sending Events"}
+	}
 	if how.Kind == strategy.Async && strings.EqualFold(c.node.Events, "off") {
 		return nil, &ConfigError{Key: "Node.Events", Node: c.node.Key, Value: "off", Reason: a.Name() + " completes by an event, and Asterisk sends none with this mask"}
 	}
 	events := c.main.session.Load()
 	if events == nil || c.draining.Load() {
 		return nil, c.notReady()
+	}
+	if how.Kind == strategy.Async && events.demand != nil && !events.demand.sends(how.Terminal) {
+		return nil, &ConfigError{Key: "EventsOnDemand", Value: "set", Reason: a.Name() + " completes by an event that no subscription has asked Asterisk for: subscribe to it first"}
 	}
 	p := c.table.New(how)
 	var err error

@@ -37,10 +37,24 @@ type session struct {
 	leaving  atomic.Bool // Logoff was queued: the end is wanted
 
 	holds holds
+
+	demand *demand // nil if the mask is fixed
 }
 
 func newSession(l *lane) *session {
 	return &session{lane: l, holds: holds{moved: make(chan struct{}, 1)}}
+}
+
+// eventMask returns the mask in force.
+func (s *session) eventMask() string {
+	switch {
+	case s.lane.index > 0:
+		return "off"
+	case s.demand != nil:
+		return s.demand.now.Load().mask.String()
+	default:
+		return s.lane.client.node.Events
+	}
 }
 
 // onFrame runs on the reader goroutine.

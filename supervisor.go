@@ -49,7 +49,7 @@ func (l *lane) newRetry() *supervise.Retry {
 
 func (l *lane) logConnected(s *session, attempt int) {
 	c := l.client
-	l.log.Info("connected", "host", c.host, "port", c.port, "attempt", attempt, "epoch", s.epoch, "banner", s.banner)
+	l.log.Info("connected", "host", c.host, "port", c.port, "attempt", attempt, "epoch", s.epoch, "banner", s.banner, "event_mask", s.eventMask())
 }
 
 func (l *lane) logDisconnected(attempt int, wait time.Duration, err error) {
@@ -93,7 +93,8 @@ func (c *Client) pushEnd(reason error) {
 }
 
 // watch waits for the end of the session and brings it about: when ctx ends,
-// when nothing is read for too long, when a Ping is not answered.
+// when nothing is read for too long, when a Ping is not answered, when Asterisk
+// does not send what subscriptions want.
 func (l *lane) watch(ctx context.Context, s *session) {
 	c := l.client
 	start := time.Now()
@@ -102,6 +103,10 @@ func (l *lane) watch(ctx context.Context, s *session) {
 	var ping *correlate.Pending
 	var answered <-chan struct{}
 	var sent time.Time
+	var more <-chan struct{} // a subscription wants more than before
+	if s.demand != nil {
+		more = c.feed.more
+	}
 	defer func() {
 		if ping != nil {
 			c.table.Abandon(ping, ErrClosed)
@@ -120,7 +125,10 @@ func (l *lane) watch(ctx context.Context, s *session) {
 			l.logFault(f)
 			continue
 		case <-s.holds.moved:
+		case <-more:
+		case <-s.demand.answered():
 		case <-answered:
+			s.demand.ponged()
 			ping, answered = nil, nil
 			nextPing = sent.Add(c.cfg.keepalive)
 		case <-timer.C:
@@ -130,8 +138,14 @@ func (l *lane) watch(ctx context.Context, s *session) {
 			l.retry.Stable()
 			stableAt = time.Time{}
 		}
-		if !held.After(now) && ping == nil && !now.Before(nextPing) {
-			if ping = l.ping(s); ping != nil {
+		full, err := s.demand.keep()
+		if err != nil {
+			s.conn.Close(err)
+			return
+		}
+		if !held.After(now) && ping == nil && (!now.Before(nextPing) || s.demand.unproven()) {
+			if ping = l.post(s, action.Ping{}); ping != nil {
+				s.demand.pinged()
 				sent, answered = now, ping.Done()
 			} else {
 				nextPing = now.Add(c.cfg.keepalive) // the queue is full: the write timeout decides
@@ -156,6 +170,9 @@ func (l *lane) watch(ctx context.Context, s *session) {
 		if !stableAt.IsZero() {
 			wake = earliest(wake, stableAt)
 		}
+		if full {
+			wake = earliest(wake, now.Add(retryFull))
+		}
 		timer.Reset(wake.Sub(now))
 	}
 }
@@ -174,9 +191,10 @@ func earliest(a, b time.Time) time.Time {
 	return b
 }
 
-// ping sends a keepalive, nil if there is no room for it.
-func (l *lane) ping(s *session) *correlate.Pending {
-	a, table := action.Ping{}, l.client.table
+// post sends an action of the client's own, without a deadline: the keepalive
+// finds a session that answers no more. It returns nil if there is no room.
+func (l *lane) post(s *session, a action.Action) *correlate.Pending {
+	table := l.client.table
 	p := table.New(a.Strategy())
 	p.Epoch = s.epoch
 	var err error
