@@ -137,11 +137,12 @@ func TestBounds(t *testing.T) { // H1
 	require.Equal(t, "more than that", found[0].Value)
 	require.Len(t, found, 1)
 
-	bomb := "a: &a [x]\n"
+	var bomb strings.Builder
+	bomb.WriteString("a: &a [x]\n")
 	for i := range 20 {
-		bomb += fmt.Sprintf("b%d: &b%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*b%d,", i-1), 9), ","))
+		bomb.WriteString(fmt.Sprintf("b%d: &b%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*b%d,", i-1), 9), ",")))
 	}
-	require.NotEmpty(t, all(t, parseErr([]byte(strings.ReplaceAll(bomb, "*b-1", "*a")+oneNode))))
+	require.NotEmpty(t, all(t, parseErr([]byte(strings.ReplaceAll(bomb.String(), "*b-1", "*a")+oneNode))))
 	require.NotEmpty(t, all(t, parseErr([]byte("nodes: &a [*a, *a]\n"))), "no end")
 	require.NotEmpty(t, all(t, parseErr([]byte("keepalive: &a {interval: *a}\n"))), "no end")
 }
