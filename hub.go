@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/fair"
 )
 
@@ -278,18 +279,18 @@ func (h *hub) report(subs []*Subscription) {
 		if delta == 0 {
 			continue
 		}
-		h.log.Warn("events dropped: a subscription does not keep up",
-			"server_key", node, "dropped_delta", delta, "dropped_total", total, "queue_depth", depth)
+		h.log.Warn(msgDropped, attrServerKey, node, attrDroppedDelta, delta, attrDroppedTotal, total, attrQueueDepth, depth)
 	}
 }
 
 // panicked counts the panic of a predicate. The dispatcher calls it, which waits
 // for no log handler: another goroutine logs the first. The dispatcher runs, so
 // that stop does not wait for that goroutine yet.
-func (h *hub) panicked(node, what string) {
+func (h *hub) panicked(e *event.Event, what string) {
 	if h.panics.Add(1) == 1 { // the first is news, the rest are a number
+		node, name, id := e.Node, e.Name(), e.Get("ActionID")
 		h.running.Go(func() {
-			h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what)
+			h.log.Error(msgPanicked, attrServerKey, node, attrEvent, name, attrActionID, id, attrPanic, what)
 		})
 	}
 }

@@ -325,7 +325,7 @@ func (s *Subscription) matches(e *event.Event) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			ok = false
-			s.hub.panicked(e.Node, fmt.Sprintf("%v", p))
+			s.hub.panicked(e, fmt.Sprintf("%v", p))
 		}
 	}()
 	return s.cfg.where(*e)
