@@ -106,7 +106,7 @@ func newClient(n Node, cfg *config, cl *Cluster) (*Client, []*ConfigError) {
 	}
 	c := &Client{
 		node: n, host: host, port: port, cfg: cfg, cluster: cl,
-		log:   cfg.logger.With("server_key", n.Key),
+		log:   cfg.logger.With(attrServerKey, n.Key),
 		table: correlate.NewTable(n.Key, correlate.NewInstance(), cfg.pendingLimit),
 		done:  make(chan struct{}),
 	}

@@ -145,12 +145,12 @@ func (d *demand) settle() error {
 		// With brokeneventsaction Asterisk says nothing about some masks. It
 		// answers in order: the Ping's answer proves that the mask was set.
 		d.now.Store(&s.then)
-		log.Info("event mask widened", "event_mask", s.then.mask.String())
+		log.Info(msgMask, attrEventMask, s.then.mask.String())
 		return nil
 	case p.Verdict == strategy.Done:
 		d.now.Store(&s.then)
 		d.explored = true
-		log.Debug("event filter added", "filter", s.filter)
+		log.Debug(msgFilter, attrFilter, s.filter)
 		return nil
 	}
 	err := p.Cause
@@ -159,7 +159,7 @@ func (d *demand) settle() error {
 		err = fmt.Errorf("refused: Asterisk says %q", message)
 		if s.filter != "" && !d.explored {
 			d.explored = true
-			log.Info("events are not filtered by name", "reason", err.Error())
+			log.Info(msgNoFilter, attrReason, err.Error())
 			return nil
 		}
 	}

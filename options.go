@@ -35,12 +35,13 @@ type Redaction struct {
 	Values []string
 }
 
-// WithLogger sends log records to l; every one carries server_key. Default: no
-// logging. The logger is called by the supervisor of the node: a handler
-// that blocks delays its reconnects and keepalives, and what WithEventsOnDemand
-// asks for, but no event that comes and no answer.
-// Drop summaries and the first panic of a predicate come from goroutines of
-// their own, which Close waits for.
+// WithLogger sends log records to l; every one carries server_key, and
+// docs/operations.md lists them. Default: no logging. The logger is called by the
+// supervisor of the node: a handler that blocks delays its reconnects and
+// keepalives, and what WithEventsOnDemand asks for, but no event that comes and no
+// answer. Drop summaries and the first panic of a
+// predicate come from goroutines of their own, which Close waits for. With package
+// asynclog between, a handler that blocks delays nothing.
 // At level Debug the goroutine that calls Send or Start logs each action too,
 // its headers redacted.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }

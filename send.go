@@ -378,7 +378,8 @@ func (c *Client) logAction(ctx context.Context, s *session, p *correlate.Pending
 		return // it has just been encoded
 	}
 	depth, _ := s.conn.Depth()
-	log.DebugContext(ctx, "action queued", "action_id", p.ID, "queue_depth", depth, "headers", c.cfg.redact.Headers(f.All()))
+	log.DebugContext(ctx, msgQueued, attrEpoch, s.epoch, attrActionID, p.ID, attrQueueDepth, depth,
+		attrHeaders, c.cfg.redact.Headers(f.All()))
 }
 
 // result builds what Send returns from an action that has ended.

@@ -74,7 +74,7 @@ func (s *session) onFrame(f *frame.Frame) {
 		}
 	case correlate.Stranger:
 		c.count.unmatched.Add(1)
-		l.tell(fault{unmatched: f})
+		l.tell(fault{epoch: s.epoch, unmatched: f})
 	}
 }
 
@@ -119,7 +119,7 @@ func (s *session) flush() {
 func (s *session) onMalformed(e *frame.FormatError) error {
 	c := s.lane.client
 	c.count.rejected.Add(1)
-	s.lane.tell(fault{malformed: e})
+	s.lane.tell(fault{epoch: s.epoch, malformed: e})
 	if e.Head != nil {
 		c.table.Reject(e.Head, e)
 		if e.Head.Kind() == frame.Response { // it was answered, in whatever way

@@ -2,6 +2,7 @@ package ami
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // A fault is something that the reader met and the supervisor logs, because a
 // log handler may block and the reader must not.
 type fault struct {
+	epoch     uint64 // of the session
 	malformed *frame.FormatError
 	unmatched *frame.Frame
 }
@@ -43,19 +45,24 @@ func (l *lane) newRetry() *supervise.Retry {
 	return supervise.New(l.client.cfg.retry(func(from, to string) {
 		l.count.breakerTurns.Add(1)
 		l.count.breaker.Store(&to)
-		l.log.Warn("circuit breaker changed", "from", from, "to", to)
+		level := slog.LevelInfo
+		if to == "open" {
+			level = slog.LevelWarn
+		}
+		l.log.Log(context.Background(), level, msgBreaker, attrFrom, from, attrTo, to)
 	}))
 }
 
 func (l *lane) logConnected(s *session, attempt int) {
 	c := l.client
-	l.log.Info("connected", "host", c.host, "port", c.port, "attempt", attempt, "epoch", s.epoch, "banner", s.banner, "event_mask", s.eventMask())
+	l.log.Info(msgConnected, attrHost, c.host, attrPort, c.port, attrAttempt, attempt, attrEpoch, s.epoch, attrBanner, s.banner,
+		attrEventMask, s.eventMask())
 }
 
 func (l *lane) logDisconnected(attempt int, wait time.Duration, err error) {
 	c := l.client
-	l.log.Warn("disconnected", "host", c.host, "port", c.port, "attempt", attempt, "backoff", wait,
-		"next_retry_at", time.Now().Add(wait), "breaker", l.retry.Breaker(), "reason", err.Error())
+	l.log.Warn(msgDisconnected, attrHost, c.host, attrPort, c.port, attrEpoch, l.epoch, attrAttempt, attempt, attrBackoff, wait,
+		attrNextRetryAt, time.Now().Add(wait), attrBreaker, l.retry.Breaker(), attrReason, err.Error())
 }
 
 // sleep waits, and logs what the last reader has left.
@@ -209,10 +216,14 @@ func (l *lane) post(s *session, a action.Action) *correlate.Pending {
 }
 
 func (l *lane) logFault(f fault) {
-	switch {
-	case f.malformed != nil:
-		l.log.Warn("malformed message discarded", "reason", string(f.malformed.Reason), "rejected_total", l.client.count.rejected.Load())
-	case f.unmatched != nil:
-		l.log.Debug("response without an action", "action_id", f.unmatched.Get("ActionID"), "frame", f.unmatched)
+	if m := f.malformed; m != nil {
+		id := ""
+		if m.Head != nil {
+			id = m.Head.Get("ActionID")
+		}
+		l.log.Warn(msgMalformed, attrEpoch, f.epoch, attrActionID, id,
+			attrReason, string(m.Reason), attrRejectedTotal, l.client.count.rejected.Load())
+		return
 	}
+	l.log.Debug(msgUnmatched, attrEpoch, f.epoch, attrActionID, f.unmatched.Get("ActionID"), attrFrame, f.unmatched)
 }
