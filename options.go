@@ -37,7 +37,8 @@ type Redaction struct {
 
 // WithLogger sends log records to l; every one carries server_key. Default: no
 // logging. The logger is called by the supervisor of the node: a handler
-// that blocks delays its reconnects and keepalives, but no event and no answer.
+// that blocks delays its reconnects and keepalives, and what WithEventsOnDemand
+// asks for, but no event that comes and no answer.
 // Drop summaries and the first panic of a predicate come from goroutines of
 // their own, which Close waits for.
 // At level Debug the goroutine that calls Send or Start logs each action too,
@@ -154,29 +155,32 @@ func WithDropSummary(interval time.Duration) Option {
 }
 
 // WithEventsOnDemand has Asterisk send the events that subscriptions want, and
-// little else, instead of all of which most are thrown away here. Each session
-// logs in with the mask of their classes, and then sets a filter of their names
-// if its user may (write class system). Beside them come FullyBooted, Shutdown
-// and OriginateResponse, so that the mask has the classes system and call at
-// least. Node.Events must be empty.
+// little else, instead of all of which most are thrown away here. Default: off,
+// Node.Events says what comes; with it that must be empty.
 //
-// A subscription wants what it is Named for (On names its own); predicates do not
-// count. If it has no name, or one that Asterisk 18 to 23 do not broadcast, it
+// Each session logs in with the mask of the classes of the events. Then it sets a
+// filter of their names, if its user may (write class system): it costs Asterisk a
+// regular expression for each event that the mask lets through. In addition
+// FullyBooted, Shutdown and OriginateResponse come, which the client needs, and so
+// the mask has the classes system and call at least.
+//
+// A subscription wants what it is Named for, which On does by itself; Where does
+// not count. If it has no name, or one that Asterisk 18 to 23 do not broadcast, it
 // wants all events, and the mask is "on".
 //
-// Nothing that a subscription wants is withheld from it for longer than Asterisk
-// takes to hear of it. One that is made before Run, or while the node is down,
-// misses nothing. One that is made later and wants more has the mask and the
-// filter widened in the background: what Asterisk sends until then does not come,
-// which takes a round trip or two, or as long as an action holds the session
-// (WithActionLanes avoids that). Stats tells what is in force. If Asterisk
-// refuses, the session ends with ErrEventMask, and the next one asks at its login.
-// A closed subscription narrows the next session, not this one.
+// A subscription that is made before the login is sent misses nothing. One that is
+// made later, and wants more than comes, has mask and filter widened in the
+// background. It misses what Asterisk sends before it has done both: for about two
+// round trips, and as long as an action holds the session (WithActionLanes spares
+// it that). Stats tells what is in force. If Asterisk does not do it, the session
+// ends with ErrEventMask, and the next one asks at its login. Nothing is narrowed
+// before the next login.
 //
-// Send refuses the action Events with a *ConfigError, and so it does an action
-// that a broadcast completes (strategy.Async) which nobody has asked for.
-// An eventfilter of the user in manager.conf that includes events, and any Filter
-// action of yours that does, adds to what comes: filters only exclude by "!".
+// Send refuses the action Events with a *ConfigError, and likewise an action that
+// is complete by a broadcast (strategy.Async) which nobody wants. A Filter action
+// of yours that excludes works as ever. One that includes only adds to what comes,
+// and so do the filters of the client to an eventfilter of manager.conf that
+// includes: do not rely on one to keep events from such a user.
 func WithEventsOnDemand() Option { return func(c *config) { c.onDemand = true } }
 
 // WithResolver looks host names up with r, at every attempt, within the dial
