@@ -4,19 +4,19 @@ import "time"
 
 // Stats is a snapshot of a node.
 type Stats struct {
-	State  State
-	Since  time.Time // when that state began
-	Epoch  uint64    // number of the session, from 1; of the last one while there is none
-	Banner string    // Asterisk's greeting; "" while there is no session
-	Booted bool      // FullyBooted was received in this session; never with Events: off
+	State    State
+	Since    time.Time // when that state began
+	Epoch    uint64    // number of the session, from 1; of the last one while there is none
+	Banner   string    // Asterisk's greeting; "" while there is no session
+	Booted   bool      // FullyBooted was received in this session; never with Events: off
+	Stopping bool      // Asterisk has announced its shutdown
+	Reason   error     // why the node is Disconnected
 	// EventMask is the mask of the session as Asterisk has confirmed it, "on" for
 	// all classes; "" while there is no session. EventsFiltered tells that in
 	// addition only events come that a subscription names, or the client needs;
 	// see WithEventsOnDemand.
 	EventMask      string
 	EventsFiltered bool
-	Stopping       bool  // Asterisk has announced its shutdown
-	Reason         error // why the node is Disconnected
 
 	Pending       int   // actions that wait for their answer
 	Outbound      int   // actions that wait to be written

@@ -84,19 +84,24 @@ func TestCatalogue(t *testing.T) {
 // and the filter for it takes it, spelled as it is.
 func TestRecorded(t *testing.T) {
 	seen := map[string]bool{}
-	text := regexp.MustCompile(`(?:^|\n)(Event: ([^\r\n]*)\r\nPrivilege: ([^\r\n]*)\r\n)`)
-	for _, name := range captures.Names() {
-		for _, m := range text.FindAllStringSubmatch(string(captures.Server(name)), -1) {
-			if seen[m[2]] {
+	for _, file := range captures.Names() {
+		for text := range strings.SplitSeq(string(captures.Server(file)), "\r\n\r\n") {
+			lines := strings.SplitN(text+"\r\n", "\r\n", 3)
+			name, isEvent := strings.CutPrefix(lines[0], "Event: ")
+			if !isEvent || seen[name] {
 				continue
 			}
-			seen[m[2]] = true
-			s := Of(m[2])
-			mask := strings.Split(s.Mask().String(), ",")
-			for class := range strings.SplitSeq(strings.ToLower(m[3]), ",") {
-				require.True(t, class == "all" || s.All() || slices.Contains(mask, class), "%s: %s", m[2], class)
+			privilege, isBroadcast := strings.CutPrefix(lines[1], "Privilege: ")
+			if !isBroadcast {
+				continue
 			}
-			require.True(t, compile(t, s.Pattern()).MatchString(m[1]), m[2])
+			seen[name] = true
+			s := Of(name)
+			mask := strings.Split(s.Mask().String(), ",")
+			for class := range strings.SplitSeq(strings.ToLower(privilege), ",") {
+				require.True(t, class == "all" || s.All() || slices.Contains(mask, class), "%s: %s", name, class)
+			}
+			require.True(t, compile(t, s.Pattern()).MatchString(text+"\r\n"), name)
 		}
 	}
 	require.Greater(t, len(seen), 70)
