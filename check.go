@@ -88,7 +88,7 @@ func check(nodes []Node, opts []Option) (*config, error) {
 	}
 	seen := make(map[string]bool, len(nodes))
 	for i, n := range nodes { // a copy of the node: its defaults are filled in when it is added
-		_, _, bad := n.check(cfg.literal)
+		_, _, bad := n.check(cfg)
 		if seen[n.Key] && badKey(n.Key) == "" {
 			bad = append(bad, n.taken())
 		}
