@@ -54,7 +54,7 @@ func (f *field) standard() string {
 	switch {
 	case f.Number():
 		return f.Show(f.Default)
-	case f.Option == "LiteralAddresses":
+	case f.Kind == setting.Flag && !strings.HasPrefix(f.Path, "tls."):
 		return "false"
 	default:
 		return f.fallback

@@ -96,6 +96,9 @@ func (c *Config) apply() []ami.Option {
 	add(ami.WithDropSummary(d(setting.DropSummary)), setting.DropSummary)
 	add(ami.WithConnectLimit(n(setting.ConnectLimit)), setting.ConnectLimit)
 	add(ami.WithLimits(c.limits()), setting.LimitLine, setting.LimitHeaders, setting.LimitFrame, setting.LimitCommand, setting.LimitBuffer)
+	if c.num(setting.EventsOnDemand) == 1 {
+		opts = append(opts, ami.WithEventsOnDemand())
+	}
 	if c.num(setting.LiteralAddresses) == 1 {
 		opts = append(opts, ami.WithLiteralAddresses())
 	}

@@ -106,6 +106,16 @@ func TestOtherOptions(t *testing.T) { // H1
 	require.Equal(t, "redaction.values[1]", e.Path)
 	require.NotContains(t, forms(t, e), "sesame", "it may be the secret")
 
+	c, err = Parse(with(t, "events_on_demand", "true"), nil)
+	require.NoError(t, err)
+	require.NotContains(t, c.String(), "events: ")
+	cl, err = ami.NewCluster(c.Nodes(), c.Options()...)
+	require.NoError(t, err)
+	require.NoError(t, cl.Close())
+	e = one(t, parseErr([]byte("events_on_demand: true\nnodes:\n- {key: a, addr: h, username: u, secret: s, events: call}\n")))
+	require.Equal(t, "nodes[0].events", e.Path)
+	require.Equal(t, 3, e.Line)
+
 	c, err = Parse([]byte(oneNode), nil)
 	require.NoError(t, err)
 	require.Empty(t, c.Options(), "those with their defaults are left out")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,10 +24,17 @@ type site struct {
 	reloader *Reloader
 }
 
-// newSite starts the cluster of a file in which %d are the addresses of servers.
-func newSite(t *testing.T, servers int, file string) *site {
+// newSite starts the cluster of a file in which %[1]s and so on are the addresses
+// of the servers, which stand in for addrs as well.
+func newSite(t *testing.T, servers int, file string, addrs ...string) *site {
 	t.Helper()
 	s := new(site)
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if i := slices.Index(addrs, addr); i >= 0 { // the server stands in for that address
+			addr = s.servers[i].Addr()
+		}
+		return amitest.Dialer(s.servers...)(ctx, network, addr)
+	}
 	for range servers {
 		srv := amitest.NewServer(amitest.WithUser(amitest.User{Name: "admin", Secret: "secret"}), amitest.WithUser(amitest.User{Name: "other", Secret: "secret"}))
 		t.Cleanup(srv.Close)
@@ -33,7 +42,7 @@ func newSite(t *testing.T, servers int, file string) *site {
 	}
 	c := s.parse(t, file)
 	var err error
-	s.Cluster, err = ami.NewCluster(c.Nodes(), append(c.Options(), ami.WithDialer(amitest.Dialer(s.servers...)))...)
+	s.Cluster, err = ami.NewCluster(c.Nodes(), append(c.Options(), ami.WithDialer(dial))...)
 	require.NoError(t, err)
 	s.reloader = NewReloader(s.Cluster, c)
 	done := make(chan error)
@@ -131,6 +140,7 @@ func TestReloadOfEachField(t *testing.T) { // H1
 		change(&o)
 		require.False(t, n.same(o), field)
 	}
+	require.True(t, node{events: "on"}.same(node{}))
 	a := node{secretEnv: "A", secret: ami.NewSecret("s"), weight: 1}
 	require.True(t, a.same(node{secretEnv: "B", secret: ami.NewSecret("s"), weight: 2}), "the secret is the same")
 }
@@ -156,6 +166,30 @@ default_node: a
 			require.ErrorContains(t, err, "keepalive.interval")
 			require.Len(t, changes.Added, 1-i)
 			require.NoError(t, s.Ready(t.Context(), 2))
+		}
+	})
+}
+
+// TestReloadUnderTheOldOptions: what the options of the start refuse is not added,
+// and what it should replace stays; the mask that they forbid is left out.
+func TestReloadUnderTheOldOptions(t *testing.T) { // H1
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 3, "defaults: {username: admin, secret: secret}\nnodes: [{key: a, addr: 192.0.2.1}] # %[1]s %[2]s %[3]s\nevents_on_demand: true\nliteral_addresses: true\n", "192.0.2.1:5038", "192.0.2.2:5038", "192.0.2.3:5038")
+		before := s.sessions(t)
+		for range 2 {
+			changes, err := s.reloader.Apply(t.Context(), s.parse(t, "defaults: {username: admin, secret: secret, events: call}\nnodes: [{key: a, addr: pbx.example}, {key: b, addr: 192.0.2.2}, {key: c, addr: pbx.example}] # %[1]s %[2]s %[3]s\n"))
+			require.ErrorContains(t, err, "node a: ")
+			require.ErrorContains(t, err, "node c: ")
+			require.ErrorContains(t, err, "LiteralAddresses")
+			require.NotContains(t, err.Error(), "node b")
+			e, ok := errors.AsType[*RestartError](err)
+			require.True(t, ok)
+			require.Equal(t, []string{"events_on_demand", "literal_addresses"}, e.Paths)
+			require.Equal(t, []string{"a"}, changes.Replaced)
+			require.NoError(t, s.Ready(t.Context(), 2))
+			require.Equal(t, before["a"], s.sessions(t)["a"])
+			_, there := s.Node("c")
+			require.False(t, there)
 		}
 	})
 }
