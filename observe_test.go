@@ -113,6 +113,10 @@ func TestObserver(t *testing.T) { // G4
 		require.False(t, e.Accepted.IsZero(), "an Async action is accepted before it completes")
 		require.False(t, e.Accepted.After(e.Ended))
 
+		_, err = c.Send(ctx, action.Originate{Channel: "nowhere", Application: "Wait", Async: true})
+		require.Error(t, err)
+		require.Zero(t, o.last(t).Accepted, "it was refused")
+
 		p = c.Start(ctx, action.WaitEvent{})
 		require.NoError(t, c.Close())
 		e = o.last(t)

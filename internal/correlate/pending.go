@@ -42,7 +42,7 @@ type Pending struct {
 	Response *frame.Frame   // the latest, or the Error if there was one
 	Items    []*frame.Frame // events and texts of the answer, without End
 	End      *frame.Frame   // the event that completed it
-	Accepted time.Time      // when the Response of a strategy.Async came
+	Accepted time.Time      // when the Response of a strategy.Async came; zero if it was an Error
 	open     bool           // in Lane.lists
 	ghost    bool           // in Table.ghosts
 
@@ -64,7 +64,7 @@ func (p *Pending) take(f *frame.Frame, v strategy.Verdict) {
 		if p.Response == nil || !strings.EqualFold(p.Response.Name(), "Error") {
 			p.Response = f
 		}
-		if p.Strategy.Kind == strategy.Async {
+		if p.Strategy.Kind == strategy.Async && v != strategy.Refused {
 			p.Accepted = time.Now()
 		}
 	case v > strategy.Keep:
