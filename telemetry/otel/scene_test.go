@@ -59,7 +59,7 @@ func points[N int64 | float64](series map[string]float64, name string, list []me
 func text(s attribute.Set) string {
 	pairs := make([]string, 0, s.Len())
 	for _, kv := range s.ToSlice() {
-		pairs = append(pairs, string(kv.Key)+"="+kv.Value.Emit())
+		pairs = append(pairs, string(kv.Key)+"="+kv.Value.String())
 	}
 	return "{" + strings.Join(pairs, " ") + "}"
 }

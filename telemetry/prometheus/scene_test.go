@@ -139,6 +139,13 @@ func TestScrape(t *testing.T) {
 			"ami_subscription_dropped_total":                                              6,
 			"ami_subscriptions":                                                           1,
 		}, notZero(series))
+		ofNode := 0
+		for name := range series {
+			if strings.Contains(name, "node=pbx2") {
+				ofNode++
+			}
+		}
+		require.Equal(t, 39+20, ofNode, "as docs/metrics.md says")
 		// What has not happened yet is there as well: a rate needs the 0.
 		for _, want := range []string{
 			"ami_actions_ended_total{node=pbx2 outcome=backpressure}",

@@ -91,15 +91,15 @@ func (m *Meter) Read() *Snapshot {
 	s.Delivery = []ami.DeliveryStats{now.Delivery}
 	for _, key := range slices.Sorted(maps.Keys(now.Nodes)) {
 		n := Node{Key: key, Stats: now.Nodes[key], Actions: m.tally.read(key)}
-		n.Sessions = sessions(&n.Stats)
+		n.Sessions = Sessions(&n.Stats)
 		s.Nodes = append(s.Nodes, n)
 	}
 	return s
 }
 
-// sessions lists the lanes of a node. What Stats has of the node as a whole, less
+// Sessions lists the lanes of a node. What Stats has of the node as a whole, less
 // what the action lanes have, is lane 0's.
-func sessions(s *ami.Stats) []Session {
+func Sessions(s *ami.Stats) []Session {
 	main := ami.LaneStats{
 		State: s.State, Pending: s.Pending, Outbound: s.Outbound, OutboundBytes: s.OutboundBytes,
 		Connects: s.Connects, Failures: s.Failures, Losses: s.Losses,
@@ -119,6 +119,9 @@ func sessions(s *ami.Stats) []Session {
 
 // reasons are those for which log records are lost; see asynclog.Reason.
 var reasons = []string{"capacity_exceeded", "sink_error", "sink_panic", "closed", Other}
+
+// Reasons are those for which log records are lost.
+func Reasons() []string { return reasons }
 
 // boundReasons counts under Other what has none of the known reasons.
 func boundReasons[R ~string](drops map[R]uint64) map[string]uint64 {

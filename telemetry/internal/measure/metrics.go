@@ -98,7 +98,7 @@ var metrics = []Metric{
 		func(s *Session) uint64 { return max(s.Connects, 1) - 1 }),
 	ofSessionBy("ami.session.failures", "{attempt}", Counter, "Attempts to connect that failed, by the step that did.",
 		"step", func(s *Session, emit func(string, float64)) {
-			for _, step := range steps(s.FailuresBy) {
+			for _, step := range Steps(s.FailuresBy) {
 				emit(step, float64(s.FailuresBy[step]))
 			}
 		}),
@@ -212,8 +212,8 @@ func oneIf(is bool) float64 {
 // allSteps are those at which an attempt can fail; see ami.ConnError.
 var allSteps = []string{"resolve", "dial", "tls", "banner", "login"}
 
-// steps returns all that an attempt can fail at, and what else has failed.
-func steps(failures map[string]uint64) []string {
+// Steps returns all that an attempt can fail at, and what else has failed.
+func Steps(failures map[string]uint64) []string {
 	list := allSteps
 	for _, s := range slices.Sorted(maps.Keys(failures)) {
 		if !slices.Contains(list, s) {

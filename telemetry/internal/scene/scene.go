@@ -61,7 +61,7 @@ func Begin(t *testing.T, o ami.Observer, opts ...ami.Option) *Scene {
 		require.NoError(t, s.Cluster.Close())
 		require.NoError(t, <-s.stopped)
 	})
-	time.Sleep(3 * time.Second) // a refusal takes one
+	<-time.After(3 * time.Second) // a refusal takes one
 	require.NoError(t, s.Cluster.Ready(t.Context(), 2))
 	return s
 }
@@ -135,7 +135,7 @@ func (s *Scene) Play(t *testing.T) {
 	require.Error(t, err)
 	_, err = ringing.Result()
 	require.Error(t, err)
-	time.Sleep(5 * time.Second)
+	<-time.After(5 * time.Second)
 	require.NoError(t, s.Cluster.Ready(ctx, 2))
 	synctest.Wait()
 }
