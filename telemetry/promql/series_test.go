@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,9 +51,7 @@ func scraped(t *testing.T) known {
 			}
 			found[f.GetName()+"_sum"], found[f.GetName()+"_count"] = values, values
 			found[f.GetName()+"_bucket"] = map[string][]string{"le": nil}
-			for l, v := range values {
-				found[f.GetName()+"_bucket"][l] = v
-			}
+			maps.Copy(found[f.GetName()+"_bucket"], values)
 		}
 	})
 	return found
