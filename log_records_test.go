@@ -261,6 +261,25 @@ func (f failing) Handle(ctx context.Context, r slog.Record) error {
 	return errors.New("disk full")
 }
 
+// TestStatesAreDocumented: the table of states has all of them, in order.
+func TestStatesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("docs/operations.md")
+	require.NoError(t, err)
+	_, chapter, ok := strings.Cut(string(text), "\n## States\n")
+	require.True(t, ok)
+	chapter, _, _ = strings.Cut(chapter, "\n## ")
+	var documented, all []string
+	for line := range strings.SplitSeq(chapter, "\n") {
+		if cells := strings.Split(line, " | "); len(cells) == 3 && cells[0] != "| state" && cells[0] != "| ---" {
+			documented = append(documented, strings.TrimPrefix(cells[0], "| "))
+		}
+	}
+	for s := ami.Disconnected; !strings.HasPrefix(s.String(), "state("); s++ {
+		all = append(all, s.String())
+	}
+	require.Equal(t, all, documented)
+}
+
 var inTicks = regexp.MustCompile("(\\()?`([^`]+)`")
 
 // logTables reads them from the document.
