@@ -1,6 +1,7 @@
 package amiotel_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
+	api "go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.uber.org/goleak"
@@ -132,6 +135,7 @@ func TestMetrics(t *testing.T) {
 		}, notZero(series))
 		require.Contains(t, series, "ami.session.state{ami.lane=0 ami.node=pbx1 ami.state=connecting}", "0 is a value of a state")
 		require.Contains(t, series, "ami.session.pending{ami.lane=1 ami.node=pbx2}", "and of a gauge")
+		require.NotContains(t, series, "ami.responses.late{ami.node=pbx1}", "a counter has not begun")
 
 		events, ok := metrics["ami.events.received"].Data.(metricdata.Sum[int64])
 		require.True(t, ok)
@@ -180,4 +184,23 @@ func TestMetricCardinality(t *testing.T) {
 	after, _ := collect(t, reader)
 	require.Len(t, before, 1)
 	require.Equal(t, map[string]float64{"ami.action.duration{ami.action=other error.type=error}": 10_001}, after)
+}
+
+// refusing is a meter that makes no counters.
+type refusing struct{ noop.MeterProvider }
+
+func (refusing) Meter(string, ...api.MeterOption) api.Meter { return refusingMeter{} }
+
+type refusingMeter struct{ noop.Meter }
+
+var errRefused = errors.New("no more counters")
+
+func (refusingMeter) Int64ObservableCounter(string, ...api.Int64ObservableCounterOption) (api.Int64ObservableCounter, error) {
+	return nil, errRefused
+}
+
+func TestRefusedInstrument(t *testing.T) {
+	o, err := amiotel.New(amiotel.WithMeterProvider(refusing{}))
+	require.ErrorIs(t, err, errRefused)
+	require.Nil(t, o)
 }

@@ -146,14 +146,14 @@ func TestScrapeWhileNodesChange(t *testing.T) {
 	registry := registered(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	var all, rest sync.WaitGroup
+	var all, changing sync.WaitGroup
 	all.Go(func() { _ = cl.Run(context.WithoutCancel(ctx)) }) // nil: Close ends it
 	require.NoError(t, cl.Ready(ctx, 1))
 
 	stop := make(chan struct{})
 	for i := range 2 {
 		key := fmt.Sprint("pbx", i+1)
-		all.Go(func() {
+		changing.Go(func() {
 			for range 40 {
 				if err := cl.Add(node(key, srv)); err != nil {
 					t.Error(err)
@@ -165,10 +165,8 @@ func TestScrapeWhileNodesChange(t *testing.T) {
 					return
 				}
 			}
-			rest.Done()
 		})
 	}
-	rest.Add(2)
 	all.Go(func() {
 		for {
 			select {
@@ -180,7 +178,7 @@ func TestScrapeWhileNodesChange(t *testing.T) {
 		}
 	})
 	ended := make(chan struct{})
-	all.Go(func() { rest.Wait(); close(ended) })
+	all.Go(func() { changing.Wait(); close(ended) })
 	var last float64
 	for scrapes := 0; ; scrapes++ {
 		families, err := registry.Gather()

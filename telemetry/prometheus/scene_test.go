@@ -1,10 +1,12 @@
 package amiprom_test
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,7 +25,16 @@ import (
 	"github.com/apn/ami/telemetry/internal/scene"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(floodServerEnv) != "" {
+		if err := serveFloods(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // scrape returns what Prometheus would get: the text, and each series in it. Of
 // histograms the counts alone.
