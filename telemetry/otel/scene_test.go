@@ -184,6 +184,9 @@ func TestMetricCardinality(t *testing.T) {
 	after, _ := collect(t, reader)
 	require.Len(t, before, 1)
 	require.Equal(t, map[string]float64{"ami.action.duration{ami.action=other error.type=error}": 10_001}, after)
+	o.ActionEnded(t.Context(), ami.ActionEnd{Node: "pbx1", Action: "Ping", Err: errRefused})
+	after, _ = collect(t, reader)
+	require.Contains(t, after, "ami.action.duration{ami.action=Ping error.type=_OTHER}", "OpenTelemetry's word")
 }
 
 // refusing is a meter that makes no counters.
