@@ -136,6 +136,31 @@ func TestTimeoutWhileWaitingForRoom(t *testing.T) {
 	})
 }
 
+// TestListOfMergedItems: items that come as one message with the end are one frame,
+// and the end alone is none (C2).
+func TestListOfMergedItems(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		items := ""
+		srv.Handle("SKINNYdevices", func(c *amitest.Call) {
+			c.ListStart("Device list will follow")
+			c.Raw([]byte(items + "Event: DevicelistComplete\r\nActionID: " + c.ActionID() + "\r\nEventList: Complete\r\n\r\n"))
+		})
+		srv.Handle("SKINNYlines", func(c *amitest.Call) { c.Success("none") })
+		c := dial(t, srv)
+		list := func(a action.Action) (got [][]string) {
+			for f, err := range c.List(t.Context(), a) {
+				require.NoError(t, err)
+				got = append(got, f.Values("ObjectName"))
+			}
+			return got
+		}
+		require.Empty(t, list(action.SKINNYdevices{}))
+		require.Empty(t, list(action.SKINNYlines{}), "no list at all")
+		items = "Event: DeviceEntry\r\nObjectName: a\r\nEvent: DeviceEntry\r\nObjectName: b\r\n"
+		require.Equal(t, [][]string{{"a", "b"}}, list(action.SKINNYdevices{}))
+	})
+}
+
 type nilAction struct{ action.Ping }
 
 func (nilAction) AppendFields([]frame.Field) ([]frame.Field, error) { return nil, nil }

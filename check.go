@@ -59,7 +59,7 @@ func (c *config) check() []*ConfigError {
 	for err := range leaves(err) {
 		e := ConfigError{Key: "Redaction", Value: "a pattern", Reason: err.Error(), Err: err}
 		if pe, ok := errors.AsType[*redact.PatternError](err); ok {
-			e.Key = "Redaction." + pe.Rule
+			e.Key, e.Reason = "Redaction."+pe.Rule, pe.Reason
 		}
 		refuse(e)
 	}
@@ -88,7 +88,7 @@ func check(nodes []Node, opts []Option) (*config, error) {
 	}
 	seen := make(map[string]bool, len(nodes))
 	for i, n := range nodes { // a copy of the node: its defaults are filled in when it is added
-		_, _, bad := n.check(cfg.literal)
+		_, _, bad := n.check(cfg)
 		if seen[n.Key] && badKey(n.Key) == "" {
 			bad = append(bad, n.taken())
 		}

@@ -100,13 +100,13 @@ func New(n Node, opts ...Option) (*Client, error) {
 // newClient makes what a client on its own and one of a cluster have in common.
 // Hub and feed are still to be set.
 func newClient(n Node, cfg *config, cl *Cluster) (*Client, []*ConfigError) {
-	host, port, errs := n.check(cfg.literal)
+	host, port, errs := n.check(cfg)
 	if len(errs) > 0 {
 		return nil, errs
 	}
 	c := &Client{
 		node: n, host: host, port: port, cfg: cfg, cluster: cl,
-		log:   cfg.logger.With("server_key", n.Key),
+		log:   cfg.logger.With(attrServerKey, n.Key),
 		table: correlate.NewTable(n.Key, correlate.NewInstance(), cfg.pendingLimit),
 		done:  make(chan struct{}),
 	}

@@ -398,6 +398,7 @@ func TestConfigErrors(t *testing.T) { // D2, B2
 		{"odd key", func(n *ami.Node) { n.Key = "a b" }, nil, "Node.Key"},
 		{"host name with literal policy", nil, ami.WithLiteralAddresses(), "Node.Addr"},
 		{"bad port", func(n *ami.Node) { n.Addr = "h:99999" }, nil, "Node.Addr"},
+		{"mask given twice", func(n *ami.Node) { n.Events = "on" }, ami.WithEventsOnDemand(), "Node.Events"},
 		{"no secret", func(n *ami.Node) { n.Secret = ami.Secret{} }, nil, "Node.Secret"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -36,6 +36,7 @@ type config struct {
 	malformed                int
 	malformedWindow          time.Duration
 	eventQueue               int
+	onDemand                 bool
 	dropSummary              time.Duration
 
 	observers []Observer

@@ -130,10 +130,7 @@ func (c *Client) dialNode(ctx context.Context, addrs []string, secured *tls.Conf
 // nobody may see them.
 func (s *session) login(secret Secret) error {
 	c := s.lane.client
-	login := action.Login{Username: c.node.Username, Secret: secret, Events: c.node.Events}
-	if s.lane.index > 0 {
-		login.Events = "off"
-	}
+	login := action.Login{Username: c.node.Username, Secret: secret}
 	if c.node.Auth == AuthMD5 {
 		f, err := s.ask(action.Challenge{})
 		if err != nil {
@@ -145,6 +142,10 @@ func (s *session) login(secret Secret) error {
 		}
 		login.Secret, login.Key = Secret{}, action.ChallengeKey(challenge, secret)
 	}
+	if c.cfg.onDemand && s.lane.index == 0 {
+		s.demand = newDemand(s)
+	}
+	login.Events = s.eventMask()
 	_, err := s.ask(login)
 	return err
 }

@@ -48,8 +48,16 @@
 //
 // Asterisk answers the actions of a session behind the events that it has queued
 // there, and none at all while it runs a synchronous Originate or a WaitEvent.
-// WithActionLanes gives each node more sessions, for actions alone, which wait
-// for neither. Without it a node has one session for both.
+// WithActionLanes gives each node more sessions, for actions alone: with one they
+// wait for no events, with two or more not for such actions either. Without it a
+// node has one session for all.
+//
+// # Less to receive
+//
+// Asterisk sends every event to whoever logs in, whether anybody looks at it or
+// not. WithEventsOnDemand has it send what the subscriptions are named for, by
+// event mask and filter, and asks for more when one is made that wants more.
+// Without that option all events come.
 //
 // # Concurrency properties
 //

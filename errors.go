@@ -38,6 +38,9 @@ var (
 	ErrReadIdle = errors.New("nothing received within the read-idle time")
 	// ErrKeepalive reports that a Ping was not answered in time.
 	ErrKeepalive = errors.New("keepalive Ping was not answered in time")
+	// ErrEventMask reports that Asterisk would not send events that a subscription
+	// wants (see WithEventsOnDemand). The next session asks for them at its login.
+	ErrEventMask = errors.New("events that are wanted would not come")
 )
 
 // A ConfigError reports a setting that New refuses. Nothing was started. If there

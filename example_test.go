@@ -44,6 +44,32 @@ func ExampleClient_Send() {
 	// Output: Pong
 }
 
+// The node is asked for the events that subscriptions name.
+func ExampleWithEventsOnDemand() {
+	srv := amitest.NewServer()
+	defer srv.Close()
+	ctx := context.Background()
+	c, err := ami.New(ami.Node{
+		Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret"),
+	}, ami.WithEventsOnDemand(), ami.WithDialer(srv.DialContext))
+	if err != nil {
+		panic(err)
+	}
+	hangups := ami.On[event.Hangup](c) // before Run: nothing is missed
+	defer hangups.Close()
+	var g errgroup.Group
+	g.Go(func() error { return c.Run(ctx) })
+	if err := c.Ready(ctx); err != nil {
+		panic(err)
+	}
+	fmt.Println(c.Stats().EventMask)
+	_ = c.Close() // always nil
+	fmt.Println(g.Wait())
+	// Output:
+	// call,system
+	// <nil>
+}
+
 func ExampleCall() {
 	srv := amitest.NewServer()
 	defer srv.Close()

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/apn/ami/event"
+	"github.com/apn/ami/internal/eventset"
 	"github.com/apn/ami/internal/fair"
 )
 
@@ -17,6 +18,7 @@ type feed struct {
 	queue *fair.Queue
 
 	subs atomic.Pointer[[]*listener] // copied on write, under hub.mu
+	more chan struct{}               // one slot: a subscription came; nil if nobody asks
 	over bool                        // has left; under hub.mu
 
 	hurryOnce sync.Once
@@ -49,6 +51,19 @@ func (f *feed) add(s *Subscription) {
 		subs := append(slices.Clone(*f.subs.Load()), &listener{sub: s, mark: m})
 		f.subs.Store(&subs)
 	})
+	select {
+	case f.more <- struct{}{}:
+	default: // told already, or nobody asks
+	}
+}
+
+// wanted is what the subscriptions want of the node.
+func (f *feed) wanted() eventset.Set {
+	var all eventset.Set
+	for _, l := range *f.subs.Load() {
+		all = all.Union(eventset.Of(l.sub.cfg.names...))
+	}
+	return all
 }
 
 func (f *feed) remove(s *Subscription) {

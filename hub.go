@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/fair"
 	"github.com/apn/ami/internal/redact"
 )
@@ -19,6 +20,7 @@ type hub struct {
 	log      *slog.Logger
 	redact   *redact.Policy
 	interval time.Duration // of drop summaries
+	onDemand bool          // Asterisk is asked for what subscriptions want
 
 	dispatcher *fair.Dispatcher
 	panics     panics        // of predicates
@@ -45,7 +47,7 @@ type hub struct {
 
 func newHub(cfg *config) *hub {
 	return &hub{
-		log: cfg.logger, redact: cfg.redact, interval: cfg.dropSummary, dispatcher: fair.NewDispatcher(),
+		log: cfg.logger, redact: cfg.redact, interval: cfg.dropSummary, onDemand: cfg.onDemand, dispatcher: fair.NewDispatcher(),
 		served: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
@@ -74,6 +76,9 @@ func (h *hub) dispatch() {
 func (h *hub) join(node string, limit, weight int) *feed {
 	f := &feed{hub: h, node: node, hurried: make(chan struct{})}
 	f.queue = h.dispatcher.NewQueue(limit, weight, f.deliver)
+	if h.onDemand {
+		f.more = make(chan struct{}, 1)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.feeds = append(h.feeds, f)
@@ -283,20 +288,19 @@ func (h *hub) report(subs []*Subscription) {
 		if delta == 0 {
 			continue
 		}
-		h.log.Warn("events dropped: a subscription does not keep up",
-			"server_key", node, "dropped_delta", delta, "dropped_total", total, "queue_depth", depth)
+		h.log.Warn(msgDropped, attrServerKey, node, attrDroppedDelta, delta, attrDroppedTotal, total, attrQueueDepth, depth)
 	}
 }
 
 // panicked takes note of the panic of a predicate. The dispatcher calls it, which
 // waits for no log handler: another goroutine logs it. The dispatcher runs, so
 // that stop does not wait for that goroutine yet.
-func (h *hub) panicked(node string, v any) {
+func (h *hub) panicked(e *event.Event, v any) {
 	if h.panics.first() {
-		stack := debug.Stack()
+		node, name, id, stack := e.Node, e.Name(), e.Get("ActionID"), debug.Stack()
 		h.running.Go(func() {
 			h.panics.report(h.redact, v, stack, func(what, stack string) {
-				h.log.Error("a subscription's predicate panicked", "server_key", node, "panic", what, "stack", stack)
+				h.log.Error(msgPanicked, attrServerKey, node, attrEvent, name, attrActionID, id, attrPanic, what, attrStack, stack)
 			})
 		})
 	}

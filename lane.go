@@ -71,7 +71,7 @@ func (l *lane) open(c *Client, index int) {
 	l.client, l.index, l.log = c, index, c.log
 	l.table, l.state = &c.table.Lane, c.state
 	if index > 0 {
-		l.log = c.log.With("lane", index)
+		l.log = c.log.With(attrLane, index)
 		l.table, l.state = c.table.NewLane(), newStateBox(c.node.Key, 1, nil)
 	}
 	l.faults = make(chan fault, faultsKept)

@@ -73,7 +73,8 @@ type Node struct {
 	TLSFunc func(ctx context.Context) (*tls.Config, error) `json:"-"`
 
 	// Events is the event mask at login: "on" (default), "off", or classes
-	// such as "call,agent". Asterisk takes an unknown class for "off".
+	// such as "call,agent". Asterisk takes an unknown class for "off". It must
+	// be empty with WithEventsOnDemand.
 	Events string
 }
 
@@ -82,7 +83,7 @@ func (n Node) String() string { return n.Key + " (" + n.Addr + ")" }
 
 // check fills in defaults and returns the host and port of Addr, and what is
 // wrong with the node.
-func (n *Node) check(literal bool) (host, port string, errs []*ConfigError) {
+func (n *Node) check(cfg *config) (host, port string, errs []*ConfigError) {
 	refuse := func(key, value, reason string) {
 		errs = append(errs, &ConfigError{Key: "Node." + key, Node: n.Key, Value: strconv.Quote(value), Reason: reason})
 	}
@@ -90,7 +91,7 @@ func (n *Node) check(literal bool) (host, port string, errs []*ConfigError) {
 		errs = append(errs, &ConfigError{Key: "Node.Key", Value: strconv.Quote(n.Key), Reason: reason})
 	}
 	host, port, reason := n.split()
-	if _, err := netip.ParseAddr(host); reason == "" && err != nil && literal {
+	if _, err := netip.ParseAddr(host); reason == "" && err != nil && cfg.literal {
 		reason = "must be an IP address: LiteralAddresses is set"
 	}
 	if reason != "" {
@@ -121,7 +122,10 @@ func (n *Node) check(literal bool) (host, port string, errs []*ConfigError) {
 	case n.TLS != nil && tooOld(n.TLS) != "":
 		refuse("TLS.MinVersion", tooOld(n.TLS), "must be TLS 1.2 or later")
 	}
-	if n.Events == "" {
+	switch {
+	case n.Events != "" && cfg.onDemand:
+		refuse("Events", n.Events, "must be empty with EventsOnDemand: the subscriptions make the mask")
+	case n.Events == "" && !cfg.onDemand:
 		n.Events = "on"
 	}
 	n.Addr = net.JoinHostPort(host, port)

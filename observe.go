@@ -120,7 +120,7 @@ func (o *observation) guard(run func()) {
 	defer func() {
 		if v := recover(); v != nil && c.count.observerPanics.first() {
 			c.count.observerPanics.report(c.cfg.redact, v, debug.Stack(), func(what, stack string) {
-				c.log.Error("an observer panicked", "action_id", o.end.ActionID, "panic", what, "stack", stack)
+				c.log.Error(msgObserver, attrActionID, o.end.ActionID, attrPanic, what, attrStack, stack)
 			})
 		}
 	}()

@@ -138,6 +138,11 @@ func (bad) ActionStarted(context.Context, string, string) context.Context {
 }
 func (bad) ActionEnded(context.Context, ami.ActionEnd) { panic(errors.New("at the end")) }
 
+// badEnd panics at the end alone.
+type badEnd struct{}
+
+func (badEnd) ActionEnded(context.Context, ami.ActionEnd) { panic("at the end") }
+
 // panicky is a log handler that panics in turn.
 type panicky struct{ slog.Handler }
 

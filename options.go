@@ -35,11 +35,13 @@ type Redaction struct {
 	Values []string
 }
 
-// WithLogger sends log records to l; every one carries server_key. Default: no
-// logging. The logger is called by the supervisor of the node: a handler
-// that blocks delays its reconnects and keepalives, but no event and no answer.
-// Drop summaries and the first panic of a predicate come from goroutines of
-// their own, which Close waits for.
+// WithLogger sends log records to l; every one carries server_key, and
+// docs/operations.md lists them. Default: no logging. The logger is called by the
+// supervisor of the node: a handler that blocks delays its reconnects and
+// keepalives, and what WithEventsOnDemand asks for, but no event that comes and no
+// answer. Drop summaries and the first panic of a
+// predicate come from goroutines of their own, which Close waits for. With package
+// asynclog between, a handler that blocks delays nothing.
 // At level Debug the goroutine that calls Send or Start logs each action too,
 // its headers redacted.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
@@ -120,7 +122,13 @@ func WithOutboundQueue(entries, bytes int) Option {
 // Lane 1 takes the actions. With two or more, those for which Asterisk holds the
 // session (strategy.Strategy.Blocking) go to the others, each to the one that is
 // held for the least time. Actions that concern the session of the events itself,
-// Events and Filter, go there, and so does any action whose lane is down.
+// Events and Filter, go there, and so does any action whose lane is down. Actions
+// that are under way on different sessions overtake each other.
+//
+// Subscriptions deliver what comes on the session of the events. An event without
+// its ActionID that a module of your own writes to the session of the action alone
+// is lost on a lane, and counted in Stats.Unmatched: name it in the strategy of the
+// action (NoActionID).
 //
 // A node takes actions only while the session of its events is up, whatever its
 // lanes do, and they connect only then. StateChange.LanesDown and Stats.Lanes tell
@@ -152,6 +160,35 @@ func WithEventQueue(n int) Option { return func(c *config) { c.eventQueue = n } 
 func WithDropSummary(interval time.Duration) Option {
 	return func(c *config) { c.dropSummary = interval }
 }
+
+// WithEventsOnDemand has Asterisk send the events that subscriptions want, and
+// little else, instead of all of which most are thrown away here. Default: off,
+// Node.Events says what comes; with it that must be empty.
+//
+// Each session logs in with the mask of the classes of the events. Then it sets a
+// filter of their names, if its user may (write class system): it costs Asterisk a
+// regular expression for each event that the mask lets through. In addition
+// FullyBooted, Shutdown and OriginateResponse come, which the client needs, and so
+// the mask has the classes system and call at least.
+//
+// A subscription wants what it is Named for, which On does by itself; Where does
+// not count. If it has no name, or one that Asterisk 18 to 23 do not broadcast, it
+// wants all events, and the mask is "on".
+//
+// A subscription that is made before the login is sent misses nothing. One that is
+// made later, and wants more than comes, has mask and filter widened in the
+// background. It misses what Asterisk sends before it has done both: for about two
+// round trips, and as long as an action holds the session (WithActionLanes spares
+// it that). Stats tells what is in force. If Asterisk does not do it, the session
+// ends with ErrEventMask, and the next one asks at its login. Nothing is narrowed
+// before the next login.
+//
+// Send refuses the action Events with a *ConfigError, and likewise an action that
+// is complete by a broadcast (strategy.Async) which nobody wants. A Filter action
+// of yours that excludes works as ever. One that includes only adds to what comes,
+// and so do the filters of the client to an eventfilter of manager.conf that
+// includes: do not rely on one to keep events from such a user.
+func WithEventsOnDemand() Option { return func(c *config) { c.onDemand = true } }
 
 // WithResolver looks host names up with r, at every attempt, within the dial
 // timeout; if that fails or takes longer, the addresses of the last lookup

@@ -94,9 +94,12 @@ func TestRecordedCalls(t *testing.T) {
 			require.NotEmpty(t, e.Hint)
 		}))},
 		{"3-bridgelist", call(action.BridgeList{}, length(7, func(t *testing.T, e event.BridgeListItem) { require.NotEmpty(t, e.Bridge.UniqueID) }))},
-		{"3-bridgeinfo", call(action.BridgeInfo{BridgeUniqueid: "x"}, length(2, func(t *testing.T, e event.BridgeInfoChannel) {
-			require.NotEmpty(t, e.Channel.Name)
-		}))},
+		{"3-bridgeinfo", call(action.BridgeInfo{BridgeUniqueid: "x"}, func(t *testing.T, r action.BridgeInfoResult) {
+			require.Len(t, r.Channels, 2)
+			require.NotEmpty(t, r.Channels[0].Channel.Name)
+			require.NotEmpty(t, r.Bridge.UniqueID)
+			require.Equal(t, 2, r.Bridge.NumChannels)
+		})},
 		{"3-dbget", call(action.DBGet{Family: "fam", Key: "k1"}, length(1, func(t *testing.T, e event.DBGetResponse) {
 			require.Equal(t, "k1", e.Key)
 			require.NotEmpty(t, e.Val)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -152,7 +153,8 @@ func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption)
 // List sends an action and yields the items of its answer as they come, without
 // the event that ends it. An error comes last, with a nil frame. Leaving the
 // loop early abandons the rest; ranging once more sends the action again. Items that have come and not been read are
-// bounded by the strategy's MaxMessages.
+// bounded by the strategy's MaxMessages. Those that Asterisk sends as one message
+// with the end (strategy.Strategy.Merged) are one frame.
 func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[*frame.Frame, error] {
 	return func(yield func(*frame.Frame, error) bool) {
 		o := c.observe(ctx, a)
@@ -186,10 +188,18 @@ func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) 
 				}
 			}
 		}
-		if _, err := c.result(a.Name(), p); err != nil {
+		r, err := c.result(a.Name(), p)
+		switch {
+		case err != nil:
 			yield(nil, err)
+		case r.End != nil && p.Strategy.Merged && !isTerminal(&p.Strategy, r.End.Name()):
+			yield(r.End, nil) // it begins with an item and has them all
 		}
 	}
+}
+
+func isTerminal(s *strategy.Strategy, event string) bool {
+	return slices.ContainsFunc(s.Terminal, func(name string) bool { return strings.EqualFold(name, event) })
 }
 
 // scratch holds the headers of an action while it is encoded.
@@ -250,12 +260,18 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 	if err := how.Validate(); err != nil {
 		return nil, err
 	}
+	if c.cfg.onDemand && strings.EqualFold(a.Name(), "Events") {
+		return nil, &ConfigError{Key: "EventsOnDemand", Value: "set", Reason: "the client keeps the event mask itself: subscribe to events instead of sending Events"}
+	}
 	if how.Kind == strategy.Async && strings.EqualFold(c.node.Events, "off") {
 		return nil, &ConfigError{Key: "Node.Events", Node: c.node.Key, Value: "off", Reason: a.Name() + " completes by an event, and Asterisk sends none with this mask"}
 	}
 	events := c.main.session.Load()
 	if events == nil || c.draining.Load() {
 		return nil, c.notReady()
+	}
+	if how.Kind == strategy.Async && events.demand != nil && !events.demand.sends(how.Terminal) {
+		return nil, &ConfigError{Key: "EventsOnDemand", Value: "set", Reason: a.Name() + " completes by an event that no subscription has asked Asterisk for: subscribe to it first"}
 	}
 	p := c.table.New(how)
 	var err error
@@ -362,7 +378,8 @@ func (c *Client) logAction(ctx context.Context, s *session, p *correlate.Pending
 		return // it has just been encoded
 	}
 	depth, _ := s.conn.Depth()
-	log.DebugContext(ctx, "action queued", "action_id", p.ID, "queue_depth", depth, "headers", c.cfg.redact.Headers(f.All()))
+	log.DebugContext(ctx, msgQueued, attrEpoch, s.epoch, attrActionID, p.ID, attrQueueDepth, depth,
+		attrHeaders, c.cfg.redact.Headers(f.All()))
 }
 
 // result builds what Send returns from an action that has ended.

@@ -37,10 +37,24 @@ type session struct {
 	leaving  atomic.Bool // Logoff was queued: the end is wanted
 
 	holds holds
+
+	demand *demand // nil if the mask is fixed
 }
 
 func newSession(l *lane) *session {
 	return &session{lane: l, holds: holds{moved: make(chan struct{}, 1)}}
+}
+
+// eventMask returns the mask in force.
+func (s *session) eventMask() string {
+	switch {
+	case s.lane.index > 0:
+		return "off"
+	case s.demand != nil:
+		return s.demand.now.Load().mask.String()
+	default:
+		return s.lane.client.node.Events
+	}
 }
 
 // onFrame runs on the reader goroutine.
@@ -60,7 +74,7 @@ func (s *session) onFrame(f *frame.Frame) {
 		}
 	case correlate.Stranger:
 		c.count.unmatched.Add(1)
-		l.tell(fault{unmatched: f})
+		l.tell(fault{epoch: s.epoch, unmatched: f})
 	}
 }
 
@@ -105,7 +119,7 @@ func (s *session) flush() {
 func (s *session) onMalformed(e *frame.FormatError) error {
 	c := s.lane.client
 	c.count.rejected.Add(1)
-	s.lane.tell(fault{malformed: e})
+	s.lane.tell(fault{epoch: s.epoch, malformed: e})
 	if e.Head != nil {
 		c.table.Reject(e.Head, e)
 		if e.Head.Kind() == frame.Response { // it was answered, in whatever way

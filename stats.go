@@ -11,6 +11,12 @@ type Stats struct {
 	Booted   bool      // FullyBooted was received in this session; never with Events: off
 	Stopping bool      // Asterisk has announced its shutdown
 	Reason   error     // why the node is Disconnected
+	// EventMask is the mask of the session as Asterisk has confirmed it, "on" for
+	// all classes; "" while there is no session. EventsFiltered tells that in
+	// addition only events come that a subscription names, or the client needs;
+	// see WithEventsOnDemand.
+	EventMask      string
+	EventsFiltered bool
 
 	Pending       int   // actions that wait for their answer
 	Outbound      int   // actions that wait to be written
@@ -22,7 +28,7 @@ type Stats struct {
 	Events                     uint64 // received
 	EventsDropped              uint64 // by the node's event queue, before any subscription
 	Rejected                   uint64 // malformed messages discarded
-	Unmatched                  uint64 // responses with an unknown or no ActionID
+	Unmatched                  uint64 // responses with an unknown or no ActionID; events on an action lane that answer nothing
 	Late                       uint64 // answers to actions that no longer waited
 	ObserverPanics             uint64
 
@@ -122,6 +128,8 @@ func (c *Client) Stats() Stats {
 	}
 	if up := c.main.session.Load(); up != nil {
 		s.Booted, s.Stopping = up.booted.Load(), up.shutdown.Load()
+		s.EventMask = up.eventMask()
+		s.EventsFiltered = up.demand != nil && up.demand.filters()
 	}
 	for _, l := range c.lanes {
 		ls := l.stats()

@@ -333,7 +333,7 @@ func (s *Subscription) matches(e *event.Event) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			ok = false
-			s.hub.panicked(e.Node, p)
+			s.hub.panicked(e, p)
 		}
 	}()
 	return s.cfg.where(*e)

@@ -2,6 +2,7 @@ package ami
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // A fault is something that the reader met and the supervisor logs, because a
 // log handler may block and the reader must not.
 type fault struct {
+	epoch     uint64 // of the session
 	malformed *frame.FormatError
 	unmatched *frame.Frame
 }
@@ -43,19 +45,24 @@ func (l *lane) newRetry() *supervise.Retry {
 	return supervise.New(l.client.cfg.retry(func(from, to string) {
 		l.count.breakerTurns.Add(1)
 		l.count.breaker.Store(&to)
-		l.log.Warn("circuit breaker changed", "from", from, "to", to)
+		level := slog.LevelInfo
+		if to == "open" {
+			level = slog.LevelWarn
+		}
+		l.log.Log(context.Background(), level, msgBreaker, attrFrom, from, attrTo, to)
 	}))
 }
 
 func (l *lane) logConnected(s *session, attempt int) {
 	c := l.client
-	l.log.Info("connected", "host", c.host, "port", c.port, "attempt", attempt, "epoch", s.epoch, "banner", s.banner)
+	l.log.Info(msgConnected, attrHost, c.host, attrPort, c.port, attrAttempt, attempt, attrEpoch, s.epoch, attrBanner, s.banner,
+		attrEventMask, s.eventMask())
 }
 
 func (l *lane) logDisconnected(attempt int, wait time.Duration, err error) {
 	c := l.client
-	l.log.Warn("disconnected", "host", c.host, "port", c.port, "attempt", attempt, "backoff", wait,
-		"next_retry_at", time.Now().Add(wait), "breaker", l.retry.Breaker(), "reason", err.Error())
+	l.log.Warn(msgDisconnected, attrHost, c.host, attrPort, c.port, attrEpoch, l.epoch, attrAttempt, attempt, attrBackoff, wait,
+		attrNextRetryAt, time.Now().Add(wait), attrBreaker, l.retry.Breaker(), attrReason, err.Error())
 }
 
 // sleep waits, and logs what the last reader has left.
@@ -93,7 +100,8 @@ func (c *Client) pushEnd(reason error) {
 }
 
 // watch waits for the end of the session and brings it about: when ctx ends,
-// when nothing is read for too long, when a Ping is not answered.
+// when nothing is read for too long, when a Ping is not answered, when Asterisk
+// does not send what subscriptions want.
 func (l *lane) watch(ctx context.Context, s *session) {
 	c := l.client
 	start := time.Now()
@@ -102,6 +110,10 @@ func (l *lane) watch(ctx context.Context, s *session) {
 	var ping *correlate.Pending
 	var answered <-chan struct{}
 	var sent time.Time
+	var more <-chan struct{} // a subscription wants more than before
+	if s.demand != nil {
+		more = c.feed.more
+	}
 	defer func() {
 		if ping != nil {
 			c.table.Abandon(ping, ErrClosed)
@@ -120,7 +132,10 @@ func (l *lane) watch(ctx context.Context, s *session) {
 			l.logFault(f)
 			continue
 		case <-s.holds.moved:
+		case <-more:
+		case <-s.demand.answered():
 		case <-answered:
+			s.demand.ponged()
 			ping, answered = nil, nil
 			nextPing = sent.Add(c.cfg.keepalive)
 		case <-timer.C:
@@ -130,8 +145,14 @@ func (l *lane) watch(ctx context.Context, s *session) {
 			l.retry.Stable()
 			stableAt = time.Time{}
 		}
-		if !held.After(now) && ping == nil && !now.Before(nextPing) {
-			if ping = l.ping(s); ping != nil {
+		full, err := s.demand.keep()
+		if err != nil {
+			s.conn.Close(err)
+			return
+		}
+		if !held.After(now) && ping == nil && (!now.Before(nextPing) || s.demand.unproven()) {
+			if ping = l.post(s, action.Ping{}); ping != nil {
+				s.demand.pinged()
 				sent, answered = now, ping.Done()
 			} else {
 				nextPing = now.Add(c.cfg.keepalive) // the queue is full: the write timeout decides
@@ -156,6 +177,9 @@ func (l *lane) watch(ctx context.Context, s *session) {
 		if !stableAt.IsZero() {
 			wake = earliest(wake, stableAt)
 		}
+		if full {
+			wake = earliest(wake, now.Add(retryFull))
+		}
 		timer.Reset(wake.Sub(now))
 	}
 }
@@ -174,9 +198,10 @@ func earliest(a, b time.Time) time.Time {
 	return b
 }
 
-// ping sends a keepalive, nil if there is no room for it.
-func (l *lane) ping(s *session) *correlate.Pending {
-	a, table := action.Ping{}, l.client.table
+// post sends an action of the client's own, without a deadline: the keepalive
+// finds a session that answers no more. It returns nil if there is no room.
+func (l *lane) post(s *session, a action.Action) *correlate.Pending {
+	table := l.client.table
 	p := table.New(a.Strategy())
 	p.Epoch = s.epoch
 	var err error
@@ -191,10 +216,14 @@ func (l *lane) ping(s *session) *correlate.Pending {
 }
 
 func (l *lane) logFault(f fault) {
-	switch {
-	case f.malformed != nil:
-		l.log.Warn("malformed message discarded", "reason", string(f.malformed.Reason), "rejected_total", l.client.count.rejected.Load())
-	case f.unmatched != nil:
-		l.log.Debug("response without an action", "action_id", f.unmatched.Get("ActionID"), "frame", f.unmatched)
+	if m := f.malformed; m != nil {
+		id := ""
+		if m.Head != nil {
+			id = m.Head.Get("ActionID")
+		}
+		l.log.Warn(msgMalformed, attrEpoch, f.epoch, attrActionID, id,
+			attrReason, string(m.Reason), attrRejectedTotal, l.client.count.rejected.Load())
+		return
 	}
+	l.log.Debug(msgUnmatched, attrEpoch, f.epoch, attrActionID, f.unmatched.Get("ActionID"), attrFrame, f.unmatched)
 }

@@ -19,7 +19,8 @@ type Sender interface {
 //	channels, err := ami.Call(ctx, client, action.CoreShowChannels{}) // []event.CoreShowChannel
 //
 // The errors are those of Send. A list without items is empty and no error,
-// however Asterisk says so. That a call of an Originate did not come about is no
+// however Asterisk says so. If AnsweredAs allows an answer to be Partial, results
+// that are structs tell in their Answer whether it is; for others use Send. That a call of an Originate did not come about is no
 // error either: its result says why.
 func Call[R any](ctx context.Context, s Sender, a action.Typed[R], opts ...SendOption) (R, error) {
 	r, err := s.Send(ctx, a, opts...)
@@ -33,7 +34,7 @@ func Call[R any](ctx context.Context, s Sender, a action.Typed[R], opts ...SendO
 // Decode returns the answer to a in the type that belongs to it, for answers
 // that did not come by Call: of Broadcast, say, or of a Pending.
 func Decode[R any](a action.Typed[R], r *Response) R {
-	return a.Decode(action.Answer{Node: r.Node, Response: r.Frame, Items: r.Items, End: r.End})
+	return a.Decode(action.Answer{Node: r.Node, Response: r.Frame, Items: r.Items, End: r.End, Partial: r.Partial})
 }
 
 // A Source has subscriptions: a *Client or a *Cluster.

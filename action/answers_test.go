@@ -113,6 +113,14 @@ func TestResults(t *testing.T) { // C7
 	peer := action.SIPshowpeer{}.Decode(answer(t, "Response: Success", "ChanVariable: a=b=c", "ChanVariable: d"))
 	require.Equal(t, []event.Variable{{Name: "a", Value: "b=c"}, {Name: "d"}}, peer.ChanVariables)
 
+	bridge := action.BridgeInfo{}.Decode(action.Answer{
+		Response: &frame.Frame{}, Items: []*frame.Frame{parse(t, "Event: BridgeInfoChannel", "Channel: PJSIP/a")},
+		End: parse(t, "Event: BridgeInfoComplete", "EventList: Complete", "BridgeUniqueid: b1", "BridgeNumChannels: 1"),
+	})
+	require.Len(t, bridge.Channels, 1)
+	require.Equal(t, "b1", bridge.Bridge.UniqueID)
+	require.Equal(t, 1, bridge.Bridge.NumChannels)
+
 	line := action.SKINNYshowline{}.Decode(action.Answer{Response: &frame.Frame{}, Items: []*frame.Frame{parse(t, "Channeltype: SKINNY", "Group: 7")}})
 	require.Equal(t, "7", line.Get("group"))
 	require.Empty(t, line.Get("Device"))

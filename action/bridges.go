@@ -60,7 +60,7 @@ func (BridgeDestroy) Decode(a Answer) Success {
 	return Success{a}
 }
 
-// BridgeInfo lists the channels of a bridge
+// BridgeInfo describes a bridge and lists its channels
 // (main/manager_bridges.c:manager_bridge_info). No privilege is needed. The
 // list ends with BridgeInfoComplete. Asterisk closes the session after an
 // internal error (internal error).
@@ -80,11 +80,6 @@ func (a BridgeInfo) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 
 // Strategy implements Action.
 func (BridgeInfo) Strategy() strategy.Strategy { return strategy.ListOf("BridgeInfoComplete") }
-
-// Decode implements Typed.
-func (BridgeInfo) Decode(a Answer) []event.BridgeInfoChannel {
-	return items[event.BridgeInfoChannel](a)
-}
 
 // BridgeKick takes a channel out of its bridge
 // (main/manager_bridges.c:manager_bridge_kick). No privilege is needed.

@@ -7,6 +7,19 @@ import (
 	"github.com/apn/ami/frame"
 )
 
+// BridgeInfoResult is the answer to BridgeInfo.
+type BridgeInfoResult struct {
+	Answer
+
+	Bridge   event.Bridge // what the end of the list tells of it
+	Channels []event.BridgeInfoChannel
+}
+
+// Decode implements Typed.
+func (BridgeInfo) Decode(a Answer) BridgeInfoResult {
+	return BridgeInfoResult{Answer: a, Bridge: one[event.BridgeInfoComplete](a).Bridge, Channels: items[event.BridgeInfoChannel](a)}
+}
+
 // A CommandResult is what a CLI command has printed.
 type CommandResult struct {
 	Answer

@@ -31,6 +31,10 @@ type Answer struct {
 	// End is the event that completed the answer, nil if a Response did.
 	End *frame.Frame
 
+	// Partial says that time ended and this is what had come: of a strategy of
+	// your own that takes that as an answer.
+	Partial bool
+
 	// Invalid are the headers of the Response whose value their field could not
 	// take; the field is zero then. Those of an item: see event.Invalid.
 	Invalid []event.FieldError

@@ -2,23 +2,30 @@ package amitest
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 	"strings"
 	"time"
 )
 
+// eventsAction is action_events.
 func eventsAction(c *Call) {
 	mask, ok := parseMask(c.Get("EventMask"))
+	broken := c.session.srv.cfg.brokenEvents
 	if !ok {
+		if broken {
+			return
+		}
 		c.Error("Invalid event mask")
 		return
 	}
 	c.session.events.mask.Store(uint32(mask))
-	if mask == 0 {
+	switch {
+	case mask == 0:
 		c.Respond(F("Events", "Off"))
-		return
+	case mask != ClassAll || !broken:
+		c.Respond(F("Events", "On"))
 	}
-	c.Respond(F("Events", "On"))
 }
 
 // userEvent sends all headers but Action and UserEvent on as they came
@@ -71,19 +78,19 @@ func filterAction(c *Call) {
 		c.Error("Unknown operation")
 		return
 	}
-	f := filter{}
+	f, compile := filter{}, compileLegacy
 	pattern := c.Get("Filter")
 	if criteria := c.Get("MatchCriteria"); criteria != "" {
 		f.exclude = strings.Contains(criteria, "action(exclude)")
 		if _, rest, ok := strings.Cut(criteria, "name("); ok {
 			f.name, _, _ = strings.Cut(rest, ")")
 		}
-		pattern = matchPattern(criteria, pattern)
+		pattern, compile = matchPattern(criteria, pattern), regexp.CompilePOSIX
 	} else if rest, ok := strings.CutPrefix(pattern, "!"); ok {
 		f.exclude, pattern = true, rest
 	}
 	if pattern != "" {
-		re, err := regexp.CompilePOSIX(pattern)
+		re, err := compile(pattern)
 		if err != nil {
 			c.Error("Filter did not compile.  Check the syntax of the filter given.")
 			return
@@ -92,6 +99,16 @@ func filterAction(c *Call) {
 	}
 	c.session.addFilter(f)
 	c.Success("Success")
+}
+
+// compileLegacy compiles what regcomp gets with REG_EXTENDED: the event is one
+// text to it, and a line end in it a character like any other.
+func compileLegacy(pattern string) (*regexp.Regexp, error) {
+	re, err := syntax.Parse(pattern, syntax.POSIX|syntax.OneLine|syntax.ClassNL|syntax.DotNL)
+	if err != nil {
+		return nil, err
+	}
+	return regexp.Compile(re.String())
 }
 
 // matchPattern makes a regular expression over the whole event of header() and

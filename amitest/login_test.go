@@ -148,6 +148,24 @@ func TestEventsActionRefusesEmptyMask(t *testing.T) {
 	})
 }
 
+// TestBrokenEventsAction: what action_events leaves without an answer.
+func TestBrokenEventsAction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := amitest.NewServer(amitest.WithBrokenEventsAction())
+		defer srv.Close()
+		p := login(t, srv, "off")
+		p.send("Action: Events", "ActionID: 1")
+		p.send("Action: Events", "ActionID: 2", "EventMask: call")
+		p.send("Action: Events", "ActionID: 3", "EventMask: off")
+		p.send("Action: Events", "ActionID: 4", "EventMask: on")
+		assert.Equal(t, "Response: Success\r\nActionID: 2\r\nEvents: On\r\n\r\n", p.message())
+		assert.Equal(t, "Response: Success\r\nActionID: 3\r\nEvents: Off\r\n\r\n", p.message())
+		p.quiet()
+		srv.Broadcast("Any", amitest.ClassAOC)
+		assert.Contains(t, p.message(), "Event: Any", "it is set all the same")
+	})
+}
+
 func TestFilters(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -156,6 +174,10 @@ func TestFilters(t *testing.T) {
 	}{
 		{"include", [][]string{{"Filter: Event: (A|B)"}}, "A B"},
 		{"exclude", [][]string{{"Filter: !Event: B"}}, "A C"},
+		{"start of the event", [][]string{{"Filter: ^Event: (A|C)[[:cntrl:]]"}}, "A C"},
+		{"no start of a line", [][]string{{"Filter: ^Privilege"}}, ""},
+		{"over lines", [][]string{{"Filter: A.*red"}}, "A"},
+		{"no end of a line", [][]string{{"Filter: all.?$"}}, ""},
 		{"both", [][]string{{"Filter: Event: (A|B)"}, {"Filter: !Event: B"}}, "A"},
 		{"exact name", [][]string{{"MatchCriteria: name(C)"}}, "C"},
 		{"header", [][]string{{"MatchCriteria: header(Color),method(exact)", "Filter: red"}}, "A"},

@@ -45,6 +45,7 @@ type config struct {
 	timestamps     bool
 	securityEvents bool
 	oldCommand     bool
+	brokenEvents   bool
 	noLedger       bool
 	authTimeout    time.Duration
 	authLimit      int
@@ -127,6 +128,10 @@ func WithSecurityEvents() Option { return func(c *config) { c.securityEvents = t
 // WithOldCommand answers Command as Asterisk up to 13 did: Response Follows,
 // raw lines and --END COMMAND--.
 func WithOldCommand() Option { return func(c *config) { c.oldCommand = true } }
+
+// WithBrokenEventsAction leaves an Events action for all events, or with a mask
+// that is none, without an answer, as brokeneventsaction=yes does.
+func WithBrokenEventsAction() Option { return func(c *config) { c.brokenEvents = true } }
 
 // WithAuthTimeout sets after what time a connection without login is closed.
 // The default is 30 s.

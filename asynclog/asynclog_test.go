@@ -145,7 +145,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 }
 
 // ended is a context that is over.
-func ended(t *testing.T) context.Context {
+func ended(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

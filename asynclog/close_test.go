@@ -136,6 +136,36 @@ func TestFlush(t *testing.T) {
 	})
 }
 
+// TestCloseEndsFlush: who waits for records that Close drops waits no longer.
+func TestCloseEndsFlush(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSink()
+		gate := make(chan struct{})
+		s.on("1", func(context.Context) error { return errors.New("no") })
+		s.on("log records dropped", func(context.Context) error { <-gate; return nil })
+		h := open(t, s)
+		numbers(h, 1, 1)
+		synctest.Wait() // the sink stands at the warning
+		numbers(h, 2, 3)
+		flushed := make(chan error)
+		go func() { flushed <- h.Flush(t.Context()) }()
+		synctest.Wait()
+
+		gone := errors.New("gone")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(gone)
+		e, ok := errors.AsType[*asynclog.DeadlineError](h.Flush(ctx))
+		require.True(t, ok)
+		require.Equal(t, asynclog.DeadlineError{Op: "flush", Left: 2, Stuck: true, Err: gone}, *e)
+		e, ok = errors.AsType[*asynclog.DeadlineError](h.Close(ctx))
+		require.True(t, ok)
+		require.Equal(t, asynclog.DeadlineError{Op: "close", Left: 2, Stuck: true, Err: gone}, *e)
+		require.NoError(t, <-flushed)
+		close(gate)
+		require.NoError(t, h.Close(t.Context()))
+	})
+}
+
 // TestTwoCloses: the one that may not wait ends it for the other.
 func TestTwoCloses(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -22,11 +22,14 @@
 //
 // Every record that is lost is counted under one Reason: the queue was full, the
 // sink returned an error, the sink panicked, or the handler was closed. Stats has
-// the counters. Besides, the sink gets one warning for each reason, at most once
-// in an interval, with how many were lost since the last one and in all. It comes
-// where the records are missing: before the first that was not lost. What the
-// warnings told adds up to the counters, unless the sink refused the last of
-// them. Warnings themselves are counted nowhere.
+// the counters.
+//
+// Besides, the sink gets a warning, "log records dropped", at most once in an
+// interval for each reason: how many were lost since the last one (dropped_delta)
+// and in all (dropped_total). It comes where records are missing, before the
+// first that was not lost. A warning that the sink refuses is made again later, so
+// that the deltas add up to the total. After Close there are no more. Warnings are
+// no records: nothing counts them.
 //
 // # What runs where
 //

@@ -110,8 +110,9 @@ func (h *Handler) deliver(ctx context.Context, r slog.Record) error {
 }
 
 // Flush waits until every record that was handled before, here or by a derived
-// handler, has left: it is with the sink, or lost and counted. If ctx ends first,
-// the error is a *DeadlineError. A sink that calls Flush waits for itself.
+// handler, has left: the sink has returned from it, or it is lost and counted. If
+// ctx ends first, the error is a *DeadlineError. A sink that calls Flush or Close
+// waits for itself.
 func (h *Handler) Flush(ctx context.Context) error { return h.queue.flush(ctx) }
 
 // Close ends the handler: it delivers what is queued, and then the last warnings

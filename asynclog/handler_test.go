@@ -137,9 +137,10 @@ func TestRecordIsKept(t *testing.T) {
 		h := open(t, adding{s})
 		r := slog.NewRecord(time.Now(), slog.LevelInfo, "m", 0)
 		r.AddAttrs(slog.Int("a", 1), slog.Int("b", 2), slog.Int("c", 3), slog.Int("d", 4), slog.Int("e", 5), slog.Int("f", 6))
-		r.AddAttrs(slog.Int("g", 7)) // room behind it
+		r.AddAttrs(slog.Int("g", 7))
+		r.AddAttrs(slog.Int("h", 8)) // leaves room behind it
 		require.NoError(t, h.Handle(t.Context(), r))
-		r.AddAttrs(slog.Int("later", 8))
+		r.AddAttrs(slog.Int("later", 9))
 		close(s.gate)
 		flush(t, h)
 		require.Len(t, s.records, 1)

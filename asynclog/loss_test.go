@@ -120,6 +120,50 @@ func TestWarnings(t *testing.T) {
 	})
 }
 
+// TestReasonsTakeTurns: each reason waits for its own interval.
+func TestReasonsTakeTurns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSink()
+		s.on("1", func(context.Context) error { return errors.New("no") })
+		s.on("2", func(context.Context) error { panic("no") })
+		h := open(t, s)
+		numbers(h, 1, 1)
+		time.Sleep(4 * time.Second) // fake
+		numbers(h, 2, 2)
+		numbers(h, 1, 2)
+		for _, tc := range []struct {
+			sleep    time.Duration
+			warnings int
+		}{{5 * time.Second, 2}, {2 * time.Second, 3}, {2 * time.Second, 3}, {2 * time.Second, 4}} {
+			time.Sleep(tc.sleep) // fake
+			synctest.Wait()
+			require.Len(t, s.warnings(), tc.warnings)
+		}
+	})
+}
+
+// TestLossDuringWarning: what is lost while a warning is out is for the next one.
+func TestLossDuringWarning(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := stoppedSink()
+		h := open(t, s, asynclog.WithCapacity(3))
+		numbers(h, 1, 1)
+		synctest.Wait()
+		numbers(h, 2, 5)
+		s.gate <- struct{}{} // 1
+		synctest.Wait()      // the warning about 2
+		require.Equal(t, 3, h.Stats().Queued, "a warning is no record")
+		numbers(h, 6, 7)
+		close(s.gate)
+		time.Sleep(11 * time.Second) // fake
+		require.Equal(t, []string{"1", "log records dropped", "5", "6", "7", "log records dropped"}, s.seen())
+		require.EqualValues(t, 1, s.warnings()[0]["dropped_delta"])
+		require.EqualValues(t, 1, s.warnings()[0]["dropped_total"])
+		require.EqualValues(t, 2, s.warnings()[1]["dropped_delta"])
+		require.EqualValues(t, 3, s.warnings()[1]["dropped_total"])
+	})
+}
+
 // TestWarningFails: the sink may fail there too; what it was told is told again,
 // after the interval, and nothing of that is counted.
 func TestWarningFails(t *testing.T) {

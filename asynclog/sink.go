@@ -146,10 +146,13 @@ func (q *queue) warn(why int, w warning) {
 func (q *queue) deliver(e *entry) {
 	q.call(func() error {
 		ctx := e.ctx
-		if ctx == nil {
+		switch {
+		case ctx == nil:
 			ctx = context.Background()
+		case ctx.Done() != nil:
+			ctx = context.WithoutCancel(ctx)
 		}
-		return e.handler.deliver(context.WithoutCancel(ctx), e.record)
+		return e.handler.deliver(ctx, e.record)
 	}, func(why int, err error) {
 		q.inHand = 0
 		if err == nil {

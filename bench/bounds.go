@@ -14,6 +14,7 @@ import (
 // bounds are what any client must do at least.
 func bounds() []Library {
 	scan := func(_ []byte, onEvent func(string)) { onEvent("") }
+	keep := func(message []byte, onEvent func(string)) { onEvent(string(message)) }
 	cut := func(message []byte, onEvent func(string)) {
 		pairs := cutPairs(message)
 		if pairs[0].value == eventName {
@@ -23,6 +24,7 @@ func bounds() []Library {
 	return []Library{
 		{Name: "raw: bare read loop", Bound: true, Dial: dialBound(nil, false)},
 		{Name: "bound: scan", Bound: true, Dial: dialBound(scan, false), Parse: parseBound(scan)},
+		{Name: "bound: scan and copy", Bound: true, Dial: dialBound(keep, false), Parse: parseBound(keep)},
 		{Name: "bound: copy and cut", Bound: true, Dial: dialBound(cut, false), Parse: parseBound(cut)},
 		{Name: "bound: copy, cut, channel", Bound: true, Dial: dialBound(cut, true)},
 	}

@@ -35,9 +35,6 @@ func (b *builder) check(c *Config) {
 			b.refuse(e)
 		}
 	}
-	if b.full() { // what was not read would seem to be missing
-		return
-	}
 	for _, e := range refused(ami.Check(c.Nodes(), c.options...)) {
 		if path := b.locate(c, e); !b.told(path) {
 			b.refuse(b.translate(path, e))
@@ -84,7 +81,7 @@ func (b *builder) locate(c *Config, e *ami.ConfigError) string {
 		}
 	}
 	if e.Key == "Weights" {
-		i := slices.IndexFunc(c.nodes, func(n node) bool { return n.key == e.Node })
+		i := slices.IndexFunc(c.nodes, func(n node) bool { return n.key == e.Node && n.weight == e.Value })
 		return fmt.Sprintf("nodes[%d].weight", i)
 	}
 	for _, f := range nodeFields {
@@ -100,7 +97,7 @@ func (b *builder) locate(c *Config, e *ami.ConfigError) string {
 func (b *builder) translate(path string, e *ami.ConfigError) *Error {
 	v, given := b.values[path]
 	out := &Error{Path: path, Line: b.line(path), Env: v.env, Value: v.given, Err: e}
-	if !given && e.Value != `""` {
+	if out.Value == "" && e.Value != `""` {
 		out.Value = fmt.Sprint(e.Value)
 	}
 	i := slices.IndexFunc(setting.Table[:], func(s setting.Setting) bool { return s.Path == path })
@@ -109,9 +106,6 @@ func (b *builder) translate(path string, e *ami.ConfigError) *Error {
 	}
 	if s := &setting.Table[i]; s.Number() {
 		out.Allowed = s.Range()
-		if out.Value == "" {
-			out.Value = s.Show(s.Default)
-		}
 	}
 	for _, r := range setting.Relations { // the file knows the other by its path
 		other := &setting.Table[r.Other]

@@ -28,24 +28,32 @@ type Config struct {
 // The error is an Errors with all that is wrong, wrapped with the path, or an
 // *ami.FileError if the file cannot be read.
 func Load(path string, environ []string) (*Config, error) {
-	f, err := os.Open(path)
+	data, mode, err := readFile(path)
 	if err != nil {
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			err = e.Err
+		}
 		return nil, &ami.FileError{File: path, Err: err}
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, &ami.FileError{File: path, Err: err}
-	}
-	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
-	if err != nil {
-		return nil, &ami.FileError{File: path, Err: err}
-	}
-	c, err := parse(data, environ, filepath.Dir(path), info.Mode())
+	c, err := parse(data, environ, filepath.Dir(path), mode)
 	if err != nil {
 		return nil, fmt.Errorf("config: %s: %w", path, err)
 	}
 	return c, nil
+}
+
+func readFile(path string) ([]byte, fs.FileMode, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	return data, info.Mode(), err
 }
 
 // Parse is Load of bytes. Relative paths start at the working directory.
@@ -63,8 +71,8 @@ func parse(data []byte, environ []string, dir string, mode fs.FileMode) (*Config
 		dir:    dir, environ: environOf(environ), open: open(mode),
 	}
 	b.file(data)
-	if len(b.errs) > 0 && errors.Is(b.errs[0], ErrSyntax) { // what follows would be guesses
-		return nil, b.errs
+	if b.bad[""] || b.full() { // what follows would be guesses
+		return nil, b.errs.sorted()
 	}
 	b.environment()
 	c := b.build()

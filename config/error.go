@@ -54,6 +54,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// MarshalText returns what Error returns, for JSON and YAML.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // reason is the text of err without what Error says itself.
 func reason(err error) string {
 	if e, ok := errors.AsType[*ami.ConfigError](err); ok {
@@ -65,7 +68,8 @@ func reason(err error) string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errors is all that is wrong with a configuration, in the order of the lines.
+// Errors is all that is wrong with a configuration: first what does not stand in
+// the file, then in the order of the lines.
 type Errors []*Error
 
 func (all Errors) Error() string {
@@ -85,9 +89,12 @@ func (all Errors) Unwrap() []error {
 	return errs
 }
 
-// sorted returns the errors in the order of the lines, each once.
+// sorted returns the errors in the order of the lines, those of the environment
+// first, each once.
 func (all Errors) sorted() Errors {
-	slices.SortStableFunc(all, func(a, b *Error) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(all, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Env, b.Env))
+	})
 	type same struct{ path, env, text string }
 	seen := make(map[same]bool)
 	return slices.DeleteFunc(all, func(e *Error) bool {

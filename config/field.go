@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/apn/ami/internal/setting"
@@ -142,6 +143,9 @@ func (f *field) wants() string {
 	}
 	if f.choices != nil {
 		return strings.Join(f.choices, " or ")
+	}
+	if f.Max > 0 {
+		return fmt.Sprintf("a text of %d to %d bytes", f.Min, f.Max)
 	}
 	return "a text"
 }

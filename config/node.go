@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 
 	"github.com/apn/ami"
+	"github.com/apn/ami/internal/setting"
 )
 
 // A node is what the file, its defaults and the environment make of one.
@@ -29,6 +31,7 @@ func (n node) same(o node) bool {
 	secrets := n.secret.Reveal() == o.secret.Reveal()
 	n.secret, o.secret, n.weight, o.weight = ami.Secret{}, ami.Secret{}, 0, 0
 	n.secretEnv, o.secretEnv = "", "" // only its content counts
+	n.events, o.events = cmp.Or(n.events, "on"), cmp.Or(o.events, "on")
 	return secrets && n == o
 }
 
@@ -115,6 +118,9 @@ func (b *builder) node(at string) node {
 		key: b.text(at, "key"), addr: b.text(at, "addr"), username: b.text(at, "username"),
 		auth: b.text(at, "auth"), events: b.text(at, "events"), weight: 1,
 	}
+	if _, _, given := b.find(at, "events"); !given && b.values[setting.Table[setting.EventsOnDemand].Path].num == 1 {
+		n.events = "" // the subscriptions make the mask
+	}
 	if v, ok := b.values[at+".weight"]; ok {
 		n.weight = int(v.num)
 	}
@@ -176,7 +182,7 @@ func (b *builder) secret(n *node, at string) {
 func (b *builder) secured(at string) bool {
 	for _, level := range []string{at, "defaults"} {
 		if v, ok := b.values[level+".tls.enabled"]; ok {
-			if v.num == 0 && level == at {
+			if v.num == 0 {
 				b.refuseSecured(at, v)
 			}
 			return v.num == 1

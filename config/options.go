@@ -48,7 +48,12 @@ func (c *Config) count(id setting.ID) int {
 	return int(max(math.MinInt32, min(c.num(id), math.MaxInt32)))
 }
 
-func (c *Config) list(id setting.ID) []string { return c.values[setting.Table[id].Path].list }
+func (c *Config) list(id setting.ID) (texts []string) {
+	for _, s := range c.values[setting.Table[id].Path].list {
+		texts = append(texts, s.Reveal())
+	}
+	return texts
+}
 
 // limits returns the limits that were given: zero is the default there.
 func (c *Config) limits() frame.Limits {
@@ -91,6 +96,9 @@ func (c *Config) apply() []ami.Option {
 	add(ami.WithDropSummary(d(setting.DropSummary)), setting.DropSummary)
 	add(ami.WithConnectLimit(n(setting.ConnectLimit)), setting.ConnectLimit)
 	add(ami.WithLimits(c.limits()), setting.LimitLine, setting.LimitHeaders, setting.LimitFrame, setting.LimitCommand, setting.LimitBuffer)
+	if c.num(setting.EventsOnDemand) == 1 {
+		opts = append(opts, ami.WithEventsOnDemand())
+	}
 	if c.num(setting.LiteralAddresses) == 1 {
 		opts = append(opts, ami.WithLiteralAddresses())
 	}

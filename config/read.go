@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/apn/ami"
 	"github.com/apn/ami/internal/setting"
 )
 
@@ -18,7 +19,7 @@ import (
 // values, and what is no configuration at all yields no flood of errors.
 const (
 	largestFile = 4 << 20
-	mostValues  = 1 << 20
+	mostValues  = 1 << 17
 	mostErrors  = 100
 )
 
@@ -208,7 +209,7 @@ func (r *reader) list(n *yaml.Node, at string, f *field) {
 			r.refuse(&Error{Path: fmt.Sprintf("%s[%d]", at, i), Line: item.Line, Value: kindOf(item), Allowed: "a text: put it in quotes", Err: ErrType})
 			continue
 		}
-		v.list = append(v.list, item.Value)
+		v.list = append(v.list, ami.NewSecret(item.Value))
 		r.values[fmt.Sprintf("%s[%d]", at, i)] = value{line: item.Line, given: f.show(item.Value)}
 	}
 	r.values[at] = v

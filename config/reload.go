@@ -34,7 +34,8 @@ func NewReloader(cluster *ami.Cluster, c *Config) *Reloader {
 }
 
 // Changes are the keys of nodes that Apply has added, removed, replaced, and left
-// alone, in the order of the file; Removed in alphabetical order.
+// alone, in the order of the file; Removed in alphabetical order. Those of which
+// an error tells are among them.
 type Changes struct {
 	Added, Removed, Replaced, Kept []string
 }
@@ -71,7 +72,9 @@ func (e *NodeError) Unwrap() error { return e.Err }
 // up to date all the same, and the error is a *RestartError with the paths, again
 // at each Apply until the program starts anew. It comes joined with a *NodeError
 // for each node that could not be added, or whose answers the end of ctx cut
-// short; the latter is removed or replaced nevertheless.
+// short; the latter is removed or replaced nevertheless. A node that the options
+// of the start refuse, such as a host name with literal_addresses, is not added,
+// and the one that it should have replaced stays.
 func (r *Reloader) Apply(ctx context.Context, next *Config) (Changes, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,18 +87,18 @@ func (r *Reloader) Apply(ctx context.Context, next *Config) (Changes, error) {
 		switch {
 		case !here:
 			changes.Added = append(changes.Added, n.key)
-			steps = append(steps, step{key: n.key, add: &n})
+			steps = append(steps, step{key: n.key, new: &n})
 		case !old.same(n):
 			changes.Replaced = append(changes.Replaced, n.key)
-			steps = append(steps, step{key: n.key, remove: true, add: &n})
+			steps = append(steps, step{key: n.key, old: &old, new: &n})
 		default:
 			changes.Kept = append(changes.Kept, n.key)
 		}
 	}
-	for key := range r.running {
+	for key, old := range r.running {
 		if !wanted[key] {
 			changes.Removed = append(changes.Removed, key)
-			steps = append(steps, step{key: key, remove: true})
+			steps = append(steps, step{key: key, old: &old})
 		}
 	}
 	slices.Sort(changes.Removed)
@@ -108,51 +111,65 @@ func (r *Reloader) Apply(ctx context.Context, next *Config) (Changes, error) {
 
 // A step is what is to be done about one node.
 type step struct {
-	key    string
-	remove bool
-	add    *node
+	key      string
+	old, new *node // nil: there was none, there will be none
 }
 
 // do takes all steps at the same time: each may wait for the answers of its node.
 func (r *Reloader) do(ctx context.Context, steps []step) error {
 	errs := make([]error, len(steps))
-	added := make([]bool, len(steps))
+	running := make([]*node, len(steps))
 	var all sync.WaitGroup
 	for i, s := range steps {
-		all.Go(func() { added[i], errs[i] = r.take(ctx, s) })
+		all.Go(func() {
+			var err error
+			if running[i], err = r.take(ctx, s); err != nil {
+				errs[i] = &NodeError{Node: s.key, Err: err}
+			}
+		})
 	}
 	all.Wait()
 	for i, s := range steps {
-		if delete(r.running, s.key); added[i] {
-			r.running[s.key] = *s.add
+		if delete(r.running, s.key); running[i] != nil {
+			r.running[s.key] = *running[i]
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// take takes one step. A node that is gone already needs no removal.
-func (r *Reloader) take(ctx context.Context, s step) (added bool, err error) {
-	if s.remove {
-		if err = r.cluster.Remove(ctx, s.key); errors.Is(err, ami.ErrNoNode) {
-			err = nil
+// take takes one step and returns what runs then, nil if nothing does.
+func (r *Reloader) take(ctx context.Context, s step) (running *node, err error) {
+	var next ami.Node
+	if s.new != nil {
+		next = s.new.client()
+		if r.started.num(setting.EventsOnDemand) == 1 { // that holds until the next start
+			next.Events = ""
+		}
+		// A node must not be removed for one that the options of the start refuse.
+		if err := ami.Check([]ami.Node{next}, r.started.options...); err != nil {
+			return s.old, err
 		}
 	}
-	if s.add != nil {
-		bad := r.cluster.Add(s.add.client())
-		added, err = bad == nil, errors.Join(err, bad)
+	if s.old != nil {
+		if err = r.cluster.Remove(ctx, s.key); errors.Is(err, ami.ErrNoNode) {
+			err = nil // the program has removed it
+		}
 	}
-	if err != nil {
-		err = &NodeError{Node: s.key, Err: err}
+	if s.new == nil {
+		return nil, err
 	}
-	return added, err
+	if refused := r.cluster.Add(next); refused != nil {
+		return nil, errors.Join(err, refused)
+	}
+	return s.new, err
 }
 
 // differing returns the paths of the options that next has another value for.
 func (c *Config) differing(next *Config) (paths []string) {
 	for i, f := range optionFields {
 		id := setting.ID(i)
-		v, w := c.values[f.Path], next.values[f.Path]
-		if c.effective(id) != next.effective(id) || v.text != w.text || !slices.Equal(v.list, w.list) {
+		texts := c.values[f.Path].text == next.values[f.Path].text && slices.Equal(c.list(id), next.list(id))
+		if !texts || c.effective(id) != next.effective(id) {
 			paths = append(paths, f.Path)
 		}
 	}

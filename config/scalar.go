@@ -14,9 +14,9 @@ import (
 // A value is what was given for a field.
 type value struct {
 	text   string
-	secret ami.Secret // in place of text
-	num    int64      // of a number; 1 for true
-	list   []string
+	secret ami.Secret   // in place of text
+	num    int64        // of a number; 1 for true
+	list   []ami.Secret // patterns may hold what they are to hide
 
 	given string // as an error may show it
 	line  int    // 0: not from the file
@@ -26,11 +26,7 @@ type value struct {
 // parse reads what stands for a field as text. Its error is an ErrType or an
 // ErrValue; ranges are left to the library.
 func (f *field) parse(s string) (v value, err error) {
-	if v.given = f.show(s); f.secret {
-		v.secret = ami.NewSecret(s)
-	} else {
-		v.text = s
-	}
+	v.given = f.show(s)
 	switch f.Kind {
 	case setting.Duration:
 		d, bad := time.ParseDuration(s)
@@ -50,6 +46,11 @@ func (f *field) parse(s string) (v value, err error) {
 			err = ErrType
 		}
 	case setting.Text:
+		if f.secret {
+			v.secret = ami.NewSecret(s)
+		} else {
+			v.text = s
+		}
 		if f.choices != nil && !slices.Contains(f.choices, s) {
 			err = ErrValue
 		}

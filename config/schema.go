@@ -9,7 +9,7 @@ import (
 	"github.com/apn/ami/internal/setting"
 )
 
-//go:generate go test -run TestSchema . -update
+//go:generate go test -run "TestSchema|TestGuide" . -update
 
 //go:embed schema.json
 var schema []byte

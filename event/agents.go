@@ -2,7 +2,10 @@
 
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AgentLogin tells that an agent has logged in. It takes read class agent.
 type AgentLogin struct {
@@ -28,7 +31,8 @@ func (e *AgentLogin) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AgentLogoff tells that an agent has logged off. It takes read class agent.
@@ -58,7 +62,8 @@ func (e *AgentLogoff) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Agents is one agent of app_agent_pool. It comes in the answer to Agents.
@@ -100,7 +105,8 @@ func (e *Agents) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AgentsComplete ends the answer to Agents.
@@ -123,5 +129,5 @@ func (e *AgentsComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

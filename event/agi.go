@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // AGIExecEnd tells that an AGI command has ended, and how. It takes read
 // class agi.
 type AGIExecEnd struct {
@@ -36,7 +38,8 @@ func (e *AGIExecEnd) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AGIExecStart tells that a channel begins to run an AGI command. It takes
@@ -67,7 +70,8 @@ func (e *AGIExecStart) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AsyncAGIEnd tells that a channel has left asynchronous AGI. It takes read
@@ -88,7 +92,8 @@ func (e *AsyncAGIEnd) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AsyncAGIExec tells that a command which was given by action AGI is done. It
@@ -119,7 +124,8 @@ func (e *AsyncAGIExec) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AsyncAGIStart tells that a channel waits for AGI commands. It takes read
@@ -147,5 +153,6 @@ func (e *AsyncAGIStart) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }

@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // AOCD tells what a call costs so far (advice of charge during the call). It
 // takes read class aoc. What is nested is flattened: names are joined by
 // slashes, the elements of lists numbered in parentheses, and nothing is an
@@ -47,7 +49,8 @@ func (e *AOCD) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AOCE tells what a call did cost (advice of charge at its end). It takes
@@ -104,7 +107,8 @@ func (e *AOCE) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // AOCS tells what a call will cost (advice of charge at its start). It takes
@@ -127,5 +131,6 @@ func (e *AOCS) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }

@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // BridgeCreate tells that there is a new bridge. It takes read class call.
 type BridgeCreate struct {
 	Event
@@ -19,7 +21,7 @@ func (e *BridgeCreate) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Bridge.decode(&d, "")
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeDestroy tells that a bridge is gone. It takes read class call.
@@ -39,7 +41,7 @@ func (e *BridgeDestroy) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Bridge.decode(&d, "")
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeEnter tells that a channel has entered a bridge. It takes read class
@@ -68,7 +70,8 @@ func (e *BridgeEnter) DecodeEvent(ev Event) []FieldError {
 			_ = e.Channel.decode(&d, "") || e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // BridgeInfoChannel is one channel in the bridge that was asked for. It comes
@@ -89,7 +92,8 @@ func (e *BridgeInfoChannel) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // BridgeInfoComplete ends the answer to BridgeInfo.
@@ -116,7 +120,7 @@ func (e *BridgeInfoComplete) DecodeEvent(ev Event) []FieldError {
 			e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeLeave tells that a channel has left a bridge. It takes read class
@@ -138,7 +142,8 @@ func (e *BridgeLeave) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		_ = e.Channel.decode(&d, "") || e.Bridge.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // BridgeListComplete ends the answer to BridgeList.
@@ -161,7 +166,7 @@ func (e *BridgeListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeListItem is one bridge. It comes in the answer to BridgeList.
@@ -181,7 +186,7 @@ func (e *BridgeListItem) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Bridge.decode(&d, "")
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeMerge tells that the channels of one bridge move to another. It takes
@@ -203,7 +208,7 @@ func (e *BridgeMerge) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		_ = e.FromBridge.decode(&d, "From") || e.ToBridge.decode(&d, "To")
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeTechnologyListComplete ends the answer to BridgeTechnologyList.
@@ -226,7 +231,7 @@ func (e *BridgeTechnologyListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeTechnologyListItem is one way in which Asterisk can bridge channels.
@@ -259,7 +264,7 @@ func (e *BridgeTechnologyListItem) DecodeEvent(ev Event) []FieldError {
 			e.BridgeSuspended = d.yes()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // BridgeVideoSourceUpdate tells that a bridge shows the video of another
@@ -287,5 +292,5 @@ func (e *BridgeVideoSourceUpdate) DecodeEvent(ev Event) []FieldError {
 			e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	return d.done()
 }

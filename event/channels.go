@@ -2,7 +2,10 @@
 
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ChannelHungup is one channel that the action hangs up. It comes in the
 // answer to Hangup and PJSIPHangup.
@@ -25,7 +28,7 @@ func (e *ChannelHungup) DecodeEvent(ev Event) []FieldError {
 			e.Channel = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ChannelsHungupListComplete ends the answer to Hangup and PJSIPHangup.
@@ -48,7 +51,7 @@ func (e *ChannelsHungupListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CoreShowChannel is one channel. It comes in the answer to CoreShowChannels.
@@ -84,7 +87,8 @@ func (e *CoreShowChannel) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // CoreShowChannelMap is one pair of channels that are connected by a bridge
@@ -111,7 +115,7 @@ func (e *CoreShowChannelMap) DecodeEvent(ev Event) []FieldError {
 			e.ConnectedChannel = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CoreShowChannelMapComplete ends the answer to CoreShowChannelMap.
@@ -134,7 +138,7 @@ func (e *CoreShowChannelMapComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CoreShowChannelsComplete ends the answer to CoreShowChannels.
@@ -157,7 +161,7 @@ func (e *CoreShowChannelsComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Flash tells that a hook flash was received from a channel. It takes read
@@ -178,7 +182,8 @@ func (e *Flash) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Hangup tells that a channel is gone, and why. It takes read class call.
@@ -211,7 +216,8 @@ func (e *Hangup) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // HangupRequest tells that a channel was asked to hang up by its own side. It
@@ -242,7 +248,8 @@ func (e *HangupRequest) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Hold tells that a channel was put on hold by the side it belongs to. It
@@ -270,7 +277,8 @@ func (e *Hold) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // NewAccountCode tells that a channel has another account code. It takes read
@@ -298,7 +306,8 @@ func (e *NewAccountCode) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // NewCallerid tells that a channel has another caller ID. It takes read class
@@ -326,7 +335,8 @@ func (e *NewCallerid) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Newchannel tells that there is a new channel. It takes read class call.
@@ -346,7 +356,8 @@ func (e *Newchannel) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // NewConnectedLine tells that a channel has another connected line. It takes
@@ -367,7 +378,8 @@ func (e *NewConnectedLine) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Newstate tells that the state of a channel has changed. It takes read class
@@ -388,7 +400,8 @@ func (e *Newstate) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Rename tells that a channel has another name. It takes read class call.
@@ -417,7 +430,7 @@ func (e *Rename) DecodeEvent(ev Event) []FieldError {
 			e.Uniqueid = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // SoftHangupRequest tells that Asterisk wants a channel to hang up. It takes
@@ -448,7 +461,8 @@ func (e *SoftHangupRequest) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Status is one channel in detail. It comes in the answer to Status. It has a
@@ -524,7 +538,9 @@ func (e *Status) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.Variables)
+	return d.done()
 }
 
 // StatusComplete ends the answer to Status.
@@ -550,7 +566,7 @@ func (e *StatusComplete) DecodeEvent(ev Event) []FieldError {
 			e.Items = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Unhold tells that a channel is no longer on hold. It takes read class call.
@@ -570,7 +586,8 @@ func (e *Unhold) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // Wink tells that a wink was received from a channel. It takes read class
@@ -591,5 +608,6 @@ func (e *Wink) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }

@@ -31,7 +31,7 @@ func (e *CCAvailable) DecodeEvent(ev Event) []FieldError {
 			e.Service = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCCallerRecalling tells that the caller of a call completion is called
@@ -58,7 +58,7 @@ func (e *CCCallerRecalling) DecodeEvent(ev Event) []FieldError {
 			e.Caller = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCCallerStartMonitoring tells that Asterisk watches whether the caller of a
@@ -85,7 +85,7 @@ func (e *CCCallerStartMonitoring) DecodeEvent(ev Event) []FieldError {
 			e.Caller = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCCallerStopMonitoring tells that Asterisk no longer watches the caller of
@@ -112,7 +112,7 @@ func (e *CCCallerStopMonitoring) DecodeEvent(ev Event) []FieldError {
 			e.Caller = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCFailure tells that a call completion has failed, and why. It takes read
@@ -142,7 +142,7 @@ func (e *CCFailure) DecodeEvent(ev Event) []FieldError {
 			e.Reason = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCMonitorFailed tells that Asterisk cannot watch a callee for a call
@@ -169,7 +169,7 @@ func (e *CCMonitorFailed) DecodeEvent(ev Event) []FieldError {
 			e.Callee = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCOfferTimerStart tells that a caller has some time to ask for call
@@ -199,7 +199,7 @@ func (e *CCOfferTimerStart) DecodeEvent(ev Event) []FieldError {
 			e.Expires = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCRecallComplete tells that a call completion has done its work. It takes
@@ -226,7 +226,7 @@ func (e *CCRecallComplete) DecodeEvent(ev Event) []FieldError {
 			e.Caller = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCRequestAcknowledged tells that the side of the callee takes the request
@@ -253,7 +253,7 @@ func (e *CCRequestAcknowledged) DecodeEvent(ev Event) []FieldError {
 			e.Caller = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CCRequested tells that a caller has asked for call completion. It takes
@@ -283,5 +283,5 @@ func (e *CCRequested) DecodeEvent(ev Event) []FieldError {
 			e.Callee = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

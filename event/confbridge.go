@@ -2,7 +2,10 @@
 
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ConfbridgeEnd tells that a conference of ConfBridge is over. It takes read
 // class call.
@@ -29,7 +32,7 @@ func (e *ConfbridgeEnd) DecodeEvent(ev Event) []FieldError {
 			e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ConfbridgeJoin tells that a channel has joined a conference. It takes read
@@ -64,7 +67,8 @@ func (e *ConfbridgeJoin) DecodeEvent(ev Event) []FieldError {
 			_ = e.Channel.decode(&d, "") || e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ConfbridgeLeave tells that a channel has left a conference. It takes read
@@ -96,7 +100,8 @@ func (e *ConfbridgeLeave) DecodeEvent(ev Event) []FieldError {
 			_ = e.Channel.decode(&d, "") || e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ConfbridgeList is one channel in a conference of ConfBridge. It comes in
@@ -151,7 +156,8 @@ func (e *ConfbridgeList) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ConfbridgeListComplete ends the answer to ConfbridgeList.
@@ -174,7 +180,7 @@ func (e *ConfbridgeListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ConfbridgeListRooms is one conference of ConfBridge. It comes in the answer
@@ -210,7 +216,7 @@ func (e *ConfbridgeListRooms) DecodeEvent(ev Event) []FieldError {
 			e.Muted = d.yes()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ConfbridgeListRoomsComplete ends the answer to ConfbridgeListRooms.
@@ -233,7 +239,7 @@ func (e *ConfbridgeListRoomsComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ConfbridgeMute tells that a channel was muted in a conference. It takes
@@ -265,7 +271,8 @@ func (e *ConfbridgeMute) DecodeEvent(ev Event) []FieldError {
 			_ = e.Channel.decode(&d, "") || e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ConfbridgeRecord tells that the recording of a conference begins. It takes
@@ -293,7 +300,7 @@ func (e *ConfbridgeRecord) DecodeEvent(ev Event) []FieldError {
 			e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ConfbridgeStart tells that a conference of ConfBridge begins. It takes read
@@ -321,7 +328,7 @@ func (e *ConfbridgeStart) DecodeEvent(ev Event) []FieldError {
 			e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ConfbridgeStopRecord tells that the recording of a conference has ended. It
@@ -349,7 +356,7 @@ func (e *ConfbridgeStopRecord) DecodeEvent(ev Event) []FieldError {
 			e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ConfbridgeTalking tells that somebody in a conference begins or stops to
@@ -384,7 +391,8 @@ func (e *ConfbridgeTalking) DecodeEvent(ev Event) []FieldError {
 			_ = e.Channel.decode(&d, "") || e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ConfbridgeUnmute tells that a channel may be heard again in a conference.
@@ -416,5 +424,6 @@ func (e *ConfbridgeUnmute) DecodeEvent(ev Event) []FieldError {
 			_ = e.Channel.decode(&d, "") || e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }

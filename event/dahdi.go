@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // Alarm tells that a DAHDI channel has an alarm. It takes read class system.
 type Alarm struct {
 	Event
@@ -25,7 +27,7 @@ func (e *Alarm) DecodeEvent(ev Event) []FieldError {
 			e.Alarm = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // AlarmClear tells that a DAHDI channel has its alarm no more. It takes read
@@ -52,7 +54,7 @@ func (e *AlarmClear) DecodeEvent(ev Event) []FieldError {
 			e.Channel = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DAHDIChannel tells which DAHDI channel a channel uses. It takes read class
@@ -86,7 +88,8 @@ func (e *DAHDIChannel) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // DAHDIShowChannels is one DAHDI channel. It comes in the answer to
@@ -137,7 +140,7 @@ func (e *DAHDIShowChannels) DecodeEvent(ev Event) []FieldError {
 			e.Description = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DAHDIShowChannelsComplete ends the answer to DAHDIShowChannels.
@@ -163,7 +166,7 @@ func (e *DAHDIShowChannelsComplete) DecodeEvent(ev Event) []FieldError {
 			e.Items = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DAHDIShowStatus is one DAHDI span. It comes in the answer to
@@ -214,7 +217,7 @@ func (e *DAHDIShowStatus) DecodeEvent(ev Event) []FieldError {
 			e.LBO = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DAHDIShowStatusComplete ends the answer to DAHDIShowStatus.
@@ -240,7 +243,7 @@ func (e *DAHDIShowStatusComplete) DecodeEvent(ev Event) []FieldError {
 			e.Items = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DNDState tells that do-not-disturb was switched on or off at a DAHDI
@@ -270,7 +273,7 @@ func (e *DNDState) DecodeEvent(ev Event) []FieldError {
 			e.Status = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MCID tells that a callee asked the network to note a malicious call. It
@@ -373,7 +376,8 @@ func (e *MCID) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // PRIShowSpans is one PRI span. It comes in the answer to PRIShowSpans.
@@ -411,7 +415,7 @@ func (e *PRIShowSpans) DecodeEvent(ev Event) []FieldError {
 			e.Up = d.yes()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PRIShowSpansComplete ends the answer to PRIShowSpans.
@@ -437,7 +441,7 @@ func (e *PRIShowSpansComplete) DecodeEvent(ev Event) []FieldError {
 			e.Items = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // SpanAlarm tells that a DAHDI span has an alarm. It takes read class system.
@@ -463,7 +467,7 @@ func (e *SpanAlarm) DecodeEvent(ev Event) []FieldError {
 			e.Alarm = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // SpanAlarmClear tells that a DAHDI span has its alarm no more. It takes read
@@ -487,5 +491,5 @@ func (e *SpanAlarmClear) DecodeEvent(ev Event) []FieldError {
 			e.Span = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -22,7 +22,7 @@ func (e *DBGetComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DBGetResponse is the entry of Asterisk's database that was asked for. It
@@ -52,7 +52,7 @@ func (e *DBGetResponse) DecodeEvent(ev Event) []FieldError {
 			e.Val = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DBGetTreeComplete ends the answer to DBGetTree.
@@ -75,7 +75,7 @@ func (e *DBGetTreeComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DBGetTreeResponse is one entry of Asterisk's database. It comes in the
@@ -102,5 +102,5 @@ func (e *DBGetTreeResponse) DecodeEvent(ev Event) []FieldError {
 			e.Val = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

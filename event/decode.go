@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,28 +12,35 @@ import (
 	"github.com/apn/ami/frame"
 )
 
-// A decoder goes over the headers of one event; see DecodeEvent. It lives on the
-// stack.
+// A decoder goes over the headers of one event, from the last to the first; see
+// DecodeEvent. It lives on the stack. Of headers with the same name the first
+// stays, as in Get: what users can put into an event stands behind what Asterisk
+// says of the channel (UserEvent, or a value with a line end in it).
 type decoder struct {
 	frame      *frame.Frame
-	line       int // of the next header
+	line       int // of the header before which the next is
 	key, value string
 	invalid    []FieldError
 }
 
-// decode begins behind the header that names the event.
-func decode(e Event) decoder { return decoder{frame: e.Frame, line: 1} }
+func decode(e Event) decoder { return decoder{frame: e.Frame, line: e.Frame.Len()} }
 
-// next goes to the next header that has a name.
+// next goes to the next header that has a name. That of the event is none of them.
 func (d *decoder) next() bool {
-	for d.line < d.frame.Len() {
+	for d.line > 1 {
+		d.line--
 		d.key, d.value = d.frame.At(d.line)
-		d.line++
 		if d.key != "" {
 			return true
 		}
 	}
 	return false
+}
+
+// done returns the headers that failed, in the order of the event.
+func (d *decoder) done() []FieldError {
+	slices.Reverse(d.invalid)
+	return d.invalid
 }
 
 func (d *decoder) fail(want string) {

@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -135,6 +136,33 @@ func TestRepeatedHeaders(t *testing.T) { // F1
 	require.Equal(t, []event.Variable{{Name: "C", Value: "3"}, {Name: "D", Value: "4=5"}}, s.Channel.Variables)
 	f, _ := event.As[event.SendFAX](of(t, "SendFAX", "FileName: a\r\nFileName: b\r\n"))
 	require.Equal(t, []string{"a", "b"}, f.FileNames)
+}
+
+// TestFirstHeaderCounts: fields say what Get says. What a dialplan puts into its
+// UserEvent, or a line end in a value makes, comes behind what Asterisk tells.
+func TestFirstHeaderCounts(t *testing.T) { // F1
+	for _, tc := range load(t) {
+		headers, want := tc.frameOf(-1, "")
+		v, invalid := decode(tc.typed, of(t, tc.Name, headers))
+		require.Empty(t, invalid)
+		require.Equal(t, want, fields(v))
+		var again strings.Builder
+		for _, h := range tc.headers {
+			if reflect.TypeOf(h.value) == nil || reflect.TypeOf(h.value).Kind() != reflect.Slice {
+				again.WriteString(h.key + ": 0\r\n")
+			}
+		}
+		v, _ = decode(tc.typed, of(t, tc.Name, headers+again.String()))
+		require.Equal(t, want, fields(v), tc.Name)
+	}
+	u, _ := event.As[event.UserEvent](of(t, "UserEvent", "Channel: PJSIP/a\r\nUniqueid: 1.1\r\nUserEvent: X\r\nUniqueid: 9.9\r\n"))
+	require.Equal(t, "1.1", u.Channel.UniqueID)
+	require.Equal(t, u.Get("Uniqueid"), u.Channel.UniqueID)
+	m, _ := event.As[event.QueueMember](of(t, "QueueMember", "Penalty: x\r\nPenalty: 7\r\nCallsTaken: y\r\n"))
+	require.Zero(t, m.Penalty)
+	invalid := event.Invalid(m)
+	require.Len(t, invalid, 2)
+	require.Equal(t, "Penalty", invalid[0].Key, "in the order of the event")
 }
 
 func TestSecretsHaveNoField(t *testing.T) { // F1, G2

@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // DialBegin tells that a channel begins to dial; Channel is the caller, if
 // there is one, DestChannel the one being called. It takes read class call.
 type DialBegin struct {
@@ -28,7 +30,9 @@ func (e *DialBegin) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // DialEnd tells that dialling has ended, and how. It takes read class call.
@@ -59,7 +63,9 @@ func (e *DialEnd) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // DialState tells how far dialling is: the other side rings, or there is
@@ -91,7 +97,9 @@ func (e *DialState) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // LocalBridge tells that the two halves of a Local channel are connected. It
@@ -126,7 +134,9 @@ func (e *LocalBridge) DecodeEvent(ev Event) []FieldError {
 			_ = e.LocalOneChannel.decode(&d, "LocalOne") || e.LocalTwoChannel.decode(&d, "LocalTwo")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.LocalOneChannel.Variables)
+	slices.Reverse(e.LocalTwoChannel.Variables)
+	return d.done()
 }
 
 // LocalOptimizationBegin tells that a Local channel is about to be cut out of
@@ -159,7 +169,10 @@ func (e *LocalOptimizationBegin) DecodeEvent(ev Event) []FieldError {
 			_ = e.LocalOneChannel.decode(&d, "LocalOne") || e.LocalTwoChannel.decode(&d, "LocalTwo") || e.SourceChannel.decode(&d, "Source")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.LocalOneChannel.Variables)
+	slices.Reverse(e.LocalTwoChannel.Variables)
+	slices.Reverse(e.SourceChannel.Variables)
+	return d.done()
 }
 
 // LocalOptimizationEnd tells that a Local channel was cut out of a call, or
@@ -191,7 +204,9 @@ func (e *LocalOptimizationEnd) DecodeEvent(ev Event) []FieldError {
 			_ = e.LocalOneChannel.decode(&d, "LocalOne") || e.LocalTwoChannel.decode(&d, "LocalTwo")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.LocalOneChannel.Variables)
+	slices.Reverse(e.LocalTwoChannel.Variables)
+	return d.done()
 }
 
 // OriginateResponse tells how an asynchronous Originate ended. Every session
@@ -247,5 +262,5 @@ func (e *OriginateResponse) DecodeEvent(ev Event) []FieldError {
 			e.CallerIDName = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // HangupHandlerPop tells that a hangup handler was taken off a channel. It
 // takes read class dialplan.
 type HangupHandlerPop struct {
@@ -27,7 +29,8 @@ func (e *HangupHandlerPop) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // HangupHandlerPush tells that a channel got a hangup handler. It takes read
@@ -55,7 +58,8 @@ func (e *HangupHandlerPush) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // HangupHandlerRun tells that a hangup handler of a channel runs. It takes
@@ -83,7 +87,8 @@ func (e *HangupHandlerRun) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ListDialplan is one priority, include, switch or ignored pattern of the
@@ -134,7 +139,7 @@ func (e *ListDialplan) DecodeEvent(ev Event) []FieldError {
 			e.Registrar = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Newexten tells that a channel runs the next application of its dialplan. It
@@ -168,7 +173,8 @@ func (e *Newexten) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ShowDialPlanComplete ends the answer to ShowDialPlan.
@@ -200,7 +206,7 @@ func (e *ShowDialPlanComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListContexts = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // UserEvent is what a dialplan or a session made up: the field UserEvent has
@@ -234,7 +240,8 @@ func (e *UserEvent) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // VarSet tells that a channel variable or a global one was set. It takes read
@@ -266,5 +273,6 @@ func (e *VarSet) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }

@@ -11,6 +11,9 @@
 // undone. A channel or bridge that an event does not tell of is zero, as is a
 // number whose text is none; Invalid tells which.
 //
+// Of headers with the same name the first counts, as in Get. Those that Asterisk
+// repeats for a list make a slice, in their order.
+//
 // Privilege, Timestamp, SystemName, ActionID and what else any event may have is
 // read with Get, like headers that the struct has no field for.
 package event

@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // FAXSession is the fax session that was asked for. It is the answer to
 // FAXSession.
 type FAXSession struct {
@@ -55,7 +57,7 @@ func (e *FAXSession) DecodeEvent(ev Event) []FieldError {
 			e.TotalBadLines = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // FAXSessionsComplete ends the answer to FAXSessions.
@@ -81,7 +83,7 @@ func (e *FAXSessionsComplete) DecodeEvent(ev Event) []FieldError {
 			e.Total = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // FAXSessionsEntry is one fax session. It comes in the answer to FAXSessions.
@@ -124,7 +126,7 @@ func (e *FAXSessionsEntry) DecodeEvent(ev Event) []FieldError {
 			e.Files = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // FAXStats has the counters of the fax sessions. It is the answer to
@@ -163,7 +165,7 @@ func (e *FAXStats) DecodeEvent(ev Event) []FieldError {
 			e.FailedFAXes = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // FAXStatus tells how far a fax is. It takes read class call.
@@ -199,7 +201,9 @@ func (e *FAXStatus) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.FileNames)
+	return d.done()
 }
 
 // ReceiveFAX tells that a fax was received. It takes read class call.
@@ -241,7 +245,9 @@ func (e *ReceiveFAX) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.FileNames)
+	return d.done()
 }
 
 // SendFAX tells that a fax was sent. It takes read class call.
@@ -283,5 +289,7 @@ func (e *SendFAX) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.FileNames)
+	return d.done()
 }

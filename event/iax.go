@@ -88,7 +88,7 @@ func (e *PeerEntry) DecodeEvent(ev Event) []FieldError {
 			e.Accountcode = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PeerlistComplete ends the answer to IAXpeerlist, IAXpeers and SIPpeers.
@@ -111,7 +111,7 @@ func (e *PeerlistComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // RegistrationsComplete ends the answer to IAXregistry and SIPshowregistry.
@@ -134,7 +134,7 @@ func (e *RegistrationsComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // RegistryEntry is one registration of this server at another by SIP or IAX.
@@ -185,5 +185,5 @@ func (e *RegistryEntry) DecodeEvent(ev Event) []FieldError {
 			e.RegistrationTime = d.timestamp()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

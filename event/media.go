@@ -2,7 +2,10 @@
 
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ChannelTalkingStart tells that somebody begins to talk, if TALK_DETECT is
 // set for the channel. It takes read class call.
@@ -22,7 +25,8 @@ func (e *ChannelTalkingStart) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ChannelTalkingStop tells that somebody has stopped talking, and for how
@@ -50,7 +54,8 @@ func (e *ChannelTalkingStop) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // ChanSpyStart tells that one channel begins to listen to another. It takes
@@ -72,7 +77,9 @@ func (e *ChanSpyStart) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		_ = e.SpyerChannel.decode(&d, "Spyer") || e.SpyeeChannel.decode(&d, "Spyee")
 	}
-	return d.invalid
+	slices.Reverse(e.SpyerChannel.Variables)
+	slices.Reverse(e.SpyeeChannel.Variables)
+	return d.done()
 }
 
 // ChanSpyStop tells that one channel no longer listens to another. It takes
@@ -94,7 +101,9 @@ func (e *ChanSpyStop) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		_ = e.SpyerChannel.decode(&d, "Spyer") || e.SpyeeChannel.decode(&d, "Spyee")
 	}
-	return d.invalid
+	slices.Reverse(e.SpyerChannel.Variables)
+	slices.Reverse(e.SpyeeChannel.Variables)
+	return d.done()
 }
 
 // DTMFBegin tells that a DTMF digit begins. It takes read class dtmf.
@@ -124,7 +133,8 @@ func (e *DTMFBegin) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // DTMFEnd tells that a DTMF digit has ended. It takes read class dtmf.
@@ -157,7 +167,8 @@ func (e *DTMFEnd) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MixMonitorMute tells that the recording of a channel was muted, or is no
@@ -188,7 +199,8 @@ func (e *MixMonitorMute) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MixMonitorStart tells that MixMonitor begins to record a channel. It takes
@@ -209,7 +221,8 @@ func (e *MixMonitorStart) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MixMonitorStop tells that MixMonitor no longer records a channel. It takes
@@ -230,7 +243,8 @@ func (e *MixMonitorStop) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MonitorStart tells that Monitor begins to record a channel. It takes read
@@ -251,7 +265,8 @@ func (e *MonitorStart) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MonitorStop tells that Monitor no longer records a channel. It takes read
@@ -272,7 +287,8 @@ func (e *MonitorStop) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MusicOnHoldStart tells that a channel hears music on hold. It takes read
@@ -300,7 +316,8 @@ func (e *MusicOnHoldStart) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MusicOnHoldStop tells that a channel no longer hears music on hold. It
@@ -321,7 +338,8 @@ func (e *MusicOnHoldStop) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // RTCPReceived tells of an RTCP packet that was received. It takes read class
@@ -380,7 +398,8 @@ func (e *RTCPReceived) DecodeEvent(ev Event) []FieldError {
 			_ = d.report(&e.Reports) || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // RTCPSent tells of an RTCP packet that was sent. It takes read class
@@ -439,5 +458,6 @@ func (e *RTCPSent) DecodeEvent(ev Event) []FieldError {
 			_ = d.report(&e.Reports) || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }

@@ -2,7 +2,10 @@
 
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // MeetmeEnd tells that a conference of MeetMe is over. It takes read class
 // call.
@@ -25,7 +28,7 @@ func (e *MeetmeEnd) DecodeEvent(ev Event) []FieldError {
 			e.Meetme = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MeetmeJoin tells that a channel has joined a conference of MeetMe. It takes
@@ -56,7 +59,8 @@ func (e *MeetmeJoin) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MeetmeLeave tells that a channel has left a conference of MeetMe. It takes
@@ -90,7 +94,8 @@ func (e *MeetmeLeave) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MeetmeList is one channel in a conference of MeetMe. It comes in the answer
@@ -147,7 +152,7 @@ func (e *MeetmeList) DecodeEvent(ev Event) []FieldError {
 			e.Talking = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MeetmeListComplete ends the answer to MeetmeList.
@@ -170,7 +175,7 @@ func (e *MeetmeListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MeetmeListRooms is one conference of MeetMe. It comes in the answer to
@@ -209,7 +214,7 @@ func (e *MeetmeListRooms) DecodeEvent(ev Event) []FieldError {
 			e.Locked = d.yes()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MeetmeListRoomsComplete ends the answer to MeetmeListRooms.
@@ -232,7 +237,7 @@ func (e *MeetmeListRoomsComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MeetmeMute tells that a channel was muted in a conference of MeetMe, or may
@@ -269,7 +274,8 @@ func (e *MeetmeMute) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MeetmeTalking tells that somebody in a conference of MeetMe begins or stops
@@ -306,7 +312,8 @@ func (e *MeetmeTalking) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MeetmeTalkRequest tells that a muted user of a conference of MeetMe wants
@@ -343,5 +350,6 @@ func (e *MeetmeTalkRequest) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }

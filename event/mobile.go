@@ -26,5 +26,5 @@ func (e *MobileStatus) DecodeEvent(ev Event) []FieldError {
 			e.Device = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

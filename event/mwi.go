@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // MessageWaiting tells how many messages a mailbox has. It takes read class
 // call.
 type MessageWaiting struct {
@@ -36,7 +38,8 @@ func (e *MessageWaiting) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // MWIGet is one mailbox. It comes in the answer to MWIGet.
@@ -65,7 +68,7 @@ func (e *MWIGet) DecodeEvent(ev Event) []FieldError {
 			e.NewMessages = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MWIGetComplete ends the answer to MWIGet.
@@ -88,5 +91,5 @@ func (e *MWIGetComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

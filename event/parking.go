@@ -2,7 +2,10 @@
 
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ParkedCall tells that a call is parked. It comes in the answer to
 // ParkedCalls too. It takes read class call. It is what comes of Park.
@@ -42,7 +45,9 @@ func (e *ParkedCall) DecodeEvent(ev Event) []FieldError {
 			_ = e.RetrieverChannel.decode(&d, "Retriever") || e.ParkeeChannel.decode(&d, "Parkee")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.ParkeeChannel.Variables)
+	slices.Reverse(e.RetrieverChannel.Variables)
+	return d.done()
 }
 
 // ParkedCallGiveUp tells that a parked call has hung up. It takes read class
@@ -83,7 +88,9 @@ func (e *ParkedCallGiveUp) DecodeEvent(ev Event) []FieldError {
 			_ = e.RetrieverChannel.decode(&d, "Retriever") || e.ParkeeChannel.decode(&d, "Parkee")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.ParkeeChannel.Variables)
+	slices.Reverse(e.RetrieverChannel.Variables)
+	return d.done()
 }
 
 // ParkedCallsComplete ends the answer to ParkedCalls.
@@ -109,7 +116,7 @@ func (e *ParkedCallsComplete) DecodeEvent(ev Event) []FieldError {
 			e.Total = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ParkedCallSwap tells that another channel took the place of a parked one.
@@ -150,7 +157,9 @@ func (e *ParkedCallSwap) DecodeEvent(ev Event) []FieldError {
 			_ = e.RetrieverChannel.decode(&d, "Retriever") || e.ParkeeChannel.decode(&d, "Parkee")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.ParkeeChannel.Variables)
+	slices.Reverse(e.RetrieverChannel.Variables)
+	return d.done()
 }
 
 // ParkedCallTimeOut tells that a call was parked too long. It takes read
@@ -191,7 +200,9 @@ func (e *ParkedCallTimeOut) DecodeEvent(ev Event) []FieldError {
 			_ = e.RetrieverChannel.decode(&d, "Retriever") || e.ParkeeChannel.decode(&d, "Parkee")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.ParkeeChannel.Variables)
+	slices.Reverse(e.RetrieverChannel.Variables)
+	return d.done()
 }
 
 // Parkinglot is one parking lot. It comes in the answer to Parkinglots.
@@ -223,7 +234,7 @@ func (e *Parkinglot) DecodeEvent(ev Event) []FieldError {
 			e.Timeout = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ParkinglotsComplete ends the answer to Parkinglots.
@@ -246,7 +257,7 @@ func (e *ParkinglotsComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // UnParkedCall tells that a parked call was fetched. It takes read class
@@ -287,5 +298,7 @@ func (e *UnParkedCall) DecodeEvent(ev Event) []FieldError {
 			_ = e.RetrieverChannel.decode(&d, "Retriever") || e.ParkeeChannel.decode(&d, "Parkee")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.ParkeeChannel.Variables)
+	slices.Reverse(e.RetrieverChannel.Variables)
+	return d.done()
 }

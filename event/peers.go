@@ -37,7 +37,7 @@ func (e *ContactStatus) DecodeEvent(ev Event) []FieldError {
 			e.RoundtripUsec = d.duration(time.Microsecond)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PeerStatus tells that a peer came, went, or can be reached or not. It comes
@@ -80,7 +80,7 @@ func (e *PeerStatus) DecodeEvent(ev Event) []FieldError {
 			e.RoundTrip = d.duration(time.Millisecond)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Registry tells that a registration of this server at another has changed.
@@ -116,5 +116,5 @@ func (e *Registry) DecodeEvent(ev Event) []FieldError {
 			e.Cause = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // AorDetail is one address of record of a PJSIP endpoint. It comes in the
 // answer to PJSIPShowEndpoint. Other headers may come: see Get and Frame.
 type AorDetail struct {
@@ -80,7 +82,7 @@ func (e *AorDetail) DecodeEvent(ev Event) []FieldError {
 			e.Contacts = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // AorList is one address of record of PJSIP. It comes in the answer to
@@ -152,7 +154,7 @@ func (e *AorList) DecodeEvent(ev Event) []FieldError {
 			e.Contacts = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // AorListComplete ends the answer to PJSIPShowAors.
@@ -175,7 +177,7 @@ func (e *AorListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // AuthDetail is one authentication of a PJSIP endpoint or registration. It
@@ -229,7 +231,7 @@ func (e *AuthDetail) DecodeEvent(ev Event) []FieldError {
 			e.SupportedAlgorithmsUas = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // AuthList is one authentication object of PJSIP. It comes in the answer to
@@ -279,7 +281,7 @@ func (e *AuthList) DecodeEvent(ev Event) []FieldError {
 			e.SupportedAlgorithmsUas = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // AuthListComplete ends the answer to PJSIPShowAuths.
@@ -302,7 +304,7 @@ func (e *AuthListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ContactList is one contact of PJSIP. It comes in the answer to
@@ -380,7 +382,7 @@ func (e *ContactList) DecodeEvent(ev Event) []FieldError {
 			e.Qualify2xxOnly = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ContactListComplete ends the answer to PJSIPShowContacts.
@@ -403,7 +405,7 @@ func (e *ContactListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ContactStatusDetail is one contact of PJSIP and whether it can be reached.
@@ -474,7 +476,7 @@ func (e *ContactStatusDetail) DecodeEvent(ev Event) []FieldError {
 			e.Qualify2xxOnly = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // EndpointDetail is the configuration of a PJSIP endpoint. It comes in the
@@ -924,7 +926,7 @@ func (e *EndpointDetail) DecodeEvent(ev Event) []FieldError {
 			e.FollowRedirectMethods = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // EndpointDetailComplete ends the answer to PJSIPShowEndpoint.
@@ -947,7 +949,7 @@ func (e *EndpointDetailComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // EndpointList is one PJSIP endpoint. It comes in the answer to
@@ -995,7 +997,8 @@ func (e *EndpointList) DecodeEvent(ev Event) []FieldError {
 			e.Contacts = append(e.Contacts, d.value)
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Contacts)
+	return d.done()
 }
 
 // EndpointListComplete ends the answer to PJSIPShowEndpoints.
@@ -1018,7 +1021,7 @@ func (e *EndpointListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // IdentifyDetail is one rule by which PJSIP knows an endpoint by its address.
@@ -1064,7 +1067,7 @@ func (e *IdentifyDetail) DecodeEvent(ev Event) []FieldError {
 			e.MatchRequestUri = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PJSIPMaintenanceStatus tells whether a PJSIP endpoint is in maintenance. It
@@ -1092,7 +1095,7 @@ func (e *PJSIPMaintenanceStatus) DecodeEvent(ev Event) []FieldError {
 			e.Status = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PJSIPMaintenanceStatusComplete ends the answer to PJSIPShowMaintenance.
@@ -1116,7 +1119,7 @@ func (e *PJSIPMaintenanceStatusComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // TransportDetail is the transport of a PJSIP endpoint. It comes in the
@@ -1229,5 +1232,5 @@ func (e *TransportDetail) DecodeEvent(ev Event) []FieldError {
 			e.TcpKeepaliveProbeCount = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

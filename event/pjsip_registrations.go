@@ -23,7 +23,7 @@ func (e *ContactStatusDetailComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // InboundRegistrationDetail is an address of record that phones may register
@@ -99,7 +99,7 @@ func (e *InboundRegistrationDetail) DecodeEvent(ev Event) []FieldError {
 			e.Contact = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // InboundRegistrationDetailComplete ends the answer to
@@ -125,7 +125,7 @@ func (e *InboundRegistrationDetailComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // OutboundRegistrationDetail is one registration of this server at another.
@@ -219,7 +219,7 @@ func (e *OutboundRegistrationDetail) DecodeEvent(ev Event) []FieldError {
 			e.UserAgent = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // OutboundRegistrationDetailComplete ends the answer to
@@ -251,5 +251,5 @@ func (e *OutboundRegistrationDetailComplete) DecodeEvent(ev Event) []FieldError 
 			e.NotRegistered = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -49,7 +49,7 @@ func (e *InboundSubscriptionDetail) DecodeEvent(ev Event) []FieldError {
 			e.Mailboxes = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // InboundSubscriptionDetailComplete ends the answer to
@@ -75,7 +75,7 @@ func (e *InboundSubscriptionDetailComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // OutboundSubscriptionDetail is one subscription that this server has
@@ -125,7 +125,7 @@ func (e *OutboundSubscriptionDetail) DecodeEvent(ev Event) []FieldError {
 			e.Mailboxes = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // OutboundSubscriptionDetailComplete ends the answer to
@@ -151,7 +151,7 @@ func (e *OutboundSubscriptionDetailComplete) DecodeEvent(ev Event) []FieldError 
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ResourceListDetail is one list of resources that phones can subscribe to.
@@ -195,7 +195,7 @@ func (e *ResourceListDetail) DecodeEvent(ev Event) []FieldError {
 			e.ResourceDisplayName = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ResourceListDetailComplete ends the answer to PJSIPShowResourceLists.
@@ -218,5 +218,5 @@ func (e *ResourceListDetailComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

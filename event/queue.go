@@ -2,7 +2,10 @@
 
 package event
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // AgentCalled tells that a queue rings a member for a caller. It takes read
 // class agent.
@@ -36,7 +39,9 @@ func (e *AgentCalled) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // AgentComplete tells that a member and a caller of a queue have finished,
@@ -80,7 +85,9 @@ func (e *AgentComplete) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // AgentConnect tells that a member has answered and is connected to a caller
@@ -121,7 +128,9 @@ func (e *AgentConnect) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // AgentDump tells that a member hung up on a caller while the announcement
@@ -156,7 +165,9 @@ func (e *AgentDump) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // AgentRingNoAnswer tells that a queue rang a member and got no answer. It
@@ -194,7 +205,9 @@ func (e *AgentRingNoAnswer) DecodeEvent(ev Event) []FieldError {
 			_ = e.DestChannel.decode(&d, "Dest") || e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.DestChannel.Variables)
+	return d.done()
 }
 
 // QueueCallerAbandon tells that a caller hung up while waiting in a queue. It
@@ -231,7 +244,8 @@ func (e *QueueCallerAbandon) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // QueueCallerJoin tells that a caller has joined a queue. It takes read class
@@ -265,7 +279,8 @@ func (e *QueueCallerJoin) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // QueueCallerLeave tells that a caller has left a queue, whatever for. It
@@ -299,7 +314,8 @@ func (e *QueueCallerLeave) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // QueueEntry is one caller who waits in a queue. It comes in the answer to
@@ -350,7 +366,7 @@ func (e *QueueEntry) DecodeEvent(ev Event) []FieldError {
 			e.Priority = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueMember is one member of a queue. It comes in the answer to
@@ -416,7 +432,7 @@ func (e *QueueMember) DecodeEvent(ev Event) []FieldError {
 			e.Wrapuptime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueMemberAdded tells that a queue has a new member. It takes read class
@@ -485,7 +501,7 @@ func (e *QueueMemberAdded) DecodeEvent(ev Event) []FieldError {
 			e.Wrapuptime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueMemberPause tells that a member of a queue was paused, or is no
@@ -554,7 +570,7 @@ func (e *QueueMemberPause) DecodeEvent(ev Event) []FieldError {
 			e.Wrapuptime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueMemberPenalty tells that a member of a queue has another penalty. It
@@ -623,7 +639,7 @@ func (e *QueueMemberPenalty) DecodeEvent(ev Event) []FieldError {
 			e.Wrapuptime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueMemberRemoved tells that a member was taken out of a queue. It takes
@@ -692,7 +708,7 @@ func (e *QueueMemberRemoved) DecodeEvent(ev Event) []FieldError {
 			e.Wrapuptime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueMemberRinginuse tells whether a member of a queue may be rung while it
@@ -761,7 +777,7 @@ func (e *QueueMemberRinginuse) DecodeEvent(ev Event) []FieldError {
 			e.Wrapuptime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueMemberStatus tells that the state of a member of a queue has changed.
@@ -830,7 +846,7 @@ func (e *QueueMemberStatus) DecodeEvent(ev Event) []FieldError {
 			e.Wrapuptime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueParams is one queue with its settings and counters. It comes in the
@@ -887,7 +903,7 @@ func (e *QueueParams) DecodeEvent(ev Event) []FieldError {
 			e.Weight = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueStatusComplete ends the answer to QueueStatus.
@@ -910,7 +926,7 @@ func (e *QueueStatusComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueSummary is one queue in figures. It comes in the answer to
@@ -952,7 +968,7 @@ func (e *QueueSummary) DecodeEvent(ev Event) []FieldError {
 			e.LongestHoldTime = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // QueueSummaryComplete ends the answer to QueueSummary.
@@ -975,5 +991,5 @@ func (e *QueueSummaryComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

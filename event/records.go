@@ -76,7 +76,7 @@ func (e *Cdr) DecodeEvent(ev Event) []FieldError {
 			e.UserField = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // CEL is one entry of the channel event log. It takes read class call.
@@ -166,5 +166,5 @@ func (e *CEL) DecodeEvent(ev Event) []FieldError {
 			e.TenantID = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

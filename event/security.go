@@ -53,7 +53,7 @@ func (e *AuthMethodNotAllowed) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ChallengeResponseFailed tells that a login was refused because the answer
@@ -109,7 +109,7 @@ func (e *ChallengeResponseFailed) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ChallengeSent tells that a login was sent a challenge. It takes read class
@@ -163,7 +163,7 @@ func (e *ChallengeSent) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // FailedACL tells that a login was refused because its address is not
@@ -217,7 +217,7 @@ func (e *FailedACL) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // InvalidAccountID tells that a login was refused because there is no such
@@ -268,7 +268,7 @@ func (e *InvalidAccountID) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // InvalidPassword tells that a login was refused for its password. It takes
@@ -326,7 +326,7 @@ func (e *InvalidPassword) DecodeEvent(ev Event) []FieldError {
 			e.ReceivedChallenge = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // InvalidTransport tells that a request came over a transport which the
@@ -380,7 +380,7 @@ func (e *InvalidTransport) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // LoadAverageLimit tells that a request was refused because the load of the
@@ -431,7 +431,7 @@ func (e *LoadAverageLimit) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // MemoryLimit tells that a request was refused because memory is short. It
@@ -482,7 +482,7 @@ func (e *MemoryLimit) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // RequestBadFormat tells that a request was not understood. It takes read
@@ -539,7 +539,7 @@ func (e *RequestBadFormat) DecodeEvent(ev Event) []FieldError {
 			e.RequestParams = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // RequestNotAllowed tells that an account may not make the request that it
@@ -596,7 +596,7 @@ func (e *RequestNotAllowed) DecodeEvent(ev Event) []FieldError {
 			e.RequestParams = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // RequestNotSupported tells that a request was refused because it is not
@@ -650,7 +650,7 @@ func (e *RequestNotSupported) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // SessionLimit tells that a login was refused because there are too many
@@ -701,7 +701,7 @@ func (e *SessionLimit) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // SuccessfulAuth tells that somebody has logged in. It takes read class
@@ -755,7 +755,7 @@ func (e *SuccessfulAuth) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // UnexpectedAddress tells that a request came from an address that the
@@ -809,5 +809,5 @@ func (e *UnexpectedAddress) DecodeEvent(ev Event) []FieldError {
 			e.SessionTV = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

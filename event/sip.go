@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // SessionTimeout tells that a SIP session was ended because nothing came from
 // it. It takes read class call. Asterisk 20 is the last to have it.
 type SessionTimeout struct {
@@ -27,7 +29,8 @@ func (e *SessionTimeout) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // SIPpeerstatusComplete ends the answer to SIPpeerstatus. Asterisk 20 is the
@@ -51,7 +54,7 @@ func (e *SIPpeerstatusComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // SIPQualifyPeerDone tells that the peer was asked whether it is there. It
@@ -76,5 +79,5 @@ func (e *SIPQualifyPeerDone) DecodeEvent(ev Event) []FieldError {
 			e.Peer = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

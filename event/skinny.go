@@ -4,7 +4,7 @@ package event
 
 // DeviceEntry is one SCCP phone. It comes in the answer to SKINNYdevices.
 // Asterisk 20 is the last to have it. No blank line stands behind it, so that
-// several come as one event: the fields are those of the last, and Frame has
+// several come as one event: the fields are those of the first, and Frame has
 // all.
 type DeviceEntry struct {
 	Event
@@ -46,7 +46,7 @@ func (e *DeviceEntry) DecodeEvent(ev Event) []FieldError {
 			e.NumberOfLines = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DevicelistComplete ends the answer to SKINNYdevices. Asterisk 20 is the
@@ -70,13 +70,13 @@ func (e *DevicelistComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // LineEntry is one line of an SCCP phone. It comes in the answer to
 // SKINNYlines. Asterisk 20 is the last to have it. No blank line stands
 // behind it, so that several come as one event: the fields are those of the
-// last, and Frame has all.
+// first, and Frame has all.
 type LineEntry struct {
 	Event
 
@@ -111,7 +111,7 @@ func (e *LineEntry) DecodeEvent(ev Event) []FieldError {
 			e.Label = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // LinelistComplete ends the answer to SKINNYlines. Asterisk 20 is the last to
@@ -135,5 +135,5 @@ func (e *LinelistComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -26,7 +26,7 @@ func (e *DeviceStateChange) DecodeEvent(ev Event) []FieldError {
 			e.State = d.deviceState()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // DeviceStateListComplete ends the answer to DeviceStateList.
@@ -49,7 +49,7 @@ func (e *DeviceStateListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ExtensionStateListComplete ends the answer to ExtensionStateList.
@@ -72,7 +72,7 @@ func (e *ExtensionStateListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // ExtensionStatus tells the state of the devices behind a hint. It comes in
@@ -110,7 +110,7 @@ func (e *ExtensionStatus) DecodeEvent(ev Event) []FieldError {
 			e.StatusText = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PresenceStateChange tells the presence of a person. It comes in the answer
@@ -143,7 +143,7 @@ func (e *PresenceStateChange) DecodeEvent(ev Event) []FieldError {
 			e.Message = d.text()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PresenceStateListComplete ends the answer to PresenceStateList.
@@ -166,7 +166,7 @@ func (e *PresenceStateListComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // PresenceStatus tells the presence behind a hint. It takes read class call.
@@ -204,5 +204,5 @@ func (e *PresenceStatus) DecodeEvent(ev Event) []FieldError {
 			e.Message = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -25,7 +25,7 @@ func (e *DeadlockStart) DecodeEvent(ev Event) []FieldError {
 			e.Mutex = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // FullyBooted tells that Asterisk has started all it should start. It takes
@@ -56,7 +56,7 @@ func (e *FullyBooted) DecodeEvent(ev Event) []FieldError {
 			e.LastReload = d.duration(time.Second)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Load tells that a module was loaded, or not. It takes read class system.
@@ -82,7 +82,7 @@ func (e *Load) DecodeEvent(ev Event) []FieldError {
 			e.Status = ModuleStatus(d.value)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // LogChannel tells that a log file was opened or closed. It takes read class
@@ -112,7 +112,7 @@ func (e *LogChannel) DecodeEvent(ev Event) []FieldError {
 			e.Reason = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Reload tells that a module was reloaded, or all of them. It takes read
@@ -139,7 +139,7 @@ func (e *Reload) DecodeEvent(ev Event) []FieldError {
 			e.Status = ReloadResult(d.number())
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Shutdown tells that Asterisk ends. It takes read class system. May be lost
@@ -166,7 +166,7 @@ func (e *Shutdown) DecodeEvent(ev Event) []FieldError {
 			e.Restart = d.yes()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // TestEvent is for the tests of Asterisk itself. It takes read class
@@ -203,7 +203,7 @@ func (e *TestEvent) DecodeEvent(ev Event) []FieldError {
 			e.AppLine = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // Unload tells that a module was unloaded. It takes read class system.
@@ -229,7 +229,7 @@ func (e *Unload) DecodeEvent(ev Event) []FieldError {
 			e.Status = ModuleStatus(d.value)
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // WaitEventComplete ends the answer to WaitEvent.

@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // AttendedTransfer tells that somebody transferred a call after having talked
 // to its target. It takes read class call. It is what comes of Atxfer.
 type AttendedTransfer struct {
@@ -49,7 +51,13 @@ func (e *AttendedTransfer) DecodeEvent(ev Event) []FieldError {
 			_ = e.SecondTransfererChannel.decode(&d, "SecondTransferer") || e.OrigTransfererChannel.decode(&d, "OrigTransferer") || e.TransferTargetChannel.decode(&d, "TransferTarget") || e.TransfereeChannel.decode(&d, "Transferee") || e.LocalOneChannel.decode(&d, "LocalOne") || e.LocalTwoChannel.decode(&d, "LocalTwo") || e.SecondBridge.decode(&d, "Second") || e.OrigBridge.decode(&d, "Orig")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.OrigTransfererChannel.Variables)
+	slices.Reverse(e.SecondTransfererChannel.Variables)
+	slices.Reverse(e.TransfereeChannel.Variables)
+	slices.Reverse(e.TransferTargetChannel.Variables)
+	slices.Reverse(e.LocalOneChannel.Variables)
+	slices.Reverse(e.LocalTwoChannel.Variables)
+	return d.done()
 }
 
 // BlindTransfer tells that somebody transferred a call without waiting for
@@ -88,7 +96,9 @@ func (e *BlindTransfer) DecodeEvent(ev Event) []FieldError {
 			_ = e.TransfererChannel.decode(&d, "Transferer") || e.TransfereeChannel.decode(&d, "Transferee") || e.Bridge.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.TransfererChannel.Variables)
+	slices.Reverse(e.TransfereeChannel.Variables)
+	return d.done()
 }
 
 // Pickup tells that a channel has picked up a call that rang elsewhere;
@@ -110,5 +120,7 @@ func (e *Pickup) DecodeEvent(ev Event) []FieldError {
 	for d.next() {
 		_ = e.TargetChannel.decode(&d, "Target") || e.Channel.decode(&d, "")
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	slices.Reverse(e.TargetChannel.Variables)
+	return d.done()
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Typed is what As, Into and ami.On decode: a pointer to one of the structs of
+// Typed is what As and ami.On decode: a pointer to one of the structs of
 // this package, or to a struct of your own for events of your own modules.
 type Typed[T any] interface {
 	*T

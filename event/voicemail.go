@@ -2,6 +2,8 @@
 
 package event
 
+import "slices"
+
 // MiniVoiceMail tells that MiniVM has recorded and sent a message. It takes
 // read class call.
 type MiniVoiceMail struct {
@@ -33,7 +35,8 @@ func (e *MiniVoiceMail) DecodeEvent(ev Event) []FieldError {
 			e.Channel.decode(&d, "")
 		}
 	}
-	return d.invalid
+	slices.Reverse(e.Channel.Variables)
+	return d.done()
 }
 
 // VoicemailBoxDetail is one message in a mailbox. It comes in the answer to
@@ -72,7 +75,7 @@ func (e *VoicemailBoxDetail) DecodeEvent(ev Event) []FieldError {
 			e.ID = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // VoicemailBoxDetailComplete ends the answer to VoicemailBoxSummary.
@@ -95,7 +98,7 @@ func (e *VoicemailBoxDetailComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // VoicemailPasswordChange tells that somebody has changed the password of a
@@ -123,7 +126,7 @@ func (e *VoicemailPasswordChange) DecodeEvent(ev Event) []FieldError {
 			e.Mailbox = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // VoicemailUserDetail is the mailbox that was asked for. It comes in the
@@ -240,7 +243,7 @@ func (e *VoicemailUserDetail) DecodeEvent(ev Event) []FieldError {
 			e.IMAPFlags = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // VoicemailUserDetailComplete ends the answer to VoicemailUserStatus.
@@ -263,7 +266,7 @@ func (e *VoicemailUserDetailComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // VoicemailUserEntry is one mailbox. It comes in the answer to
@@ -380,7 +383,7 @@ func (e *VoicemailUserEntry) DecodeEvent(ev Event) []FieldError {
 			e.IMAPFlags = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }
 
 // VoicemailUserEntryComplete ends the answer to VoicemailUsersList.
@@ -403,5 +406,5 @@ func (e *VoicemailUserEntryComplete) DecodeEvent(ev Event) []FieldError {
 			e.ListItems = d.number()
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -38,5 +38,5 @@ func (e *JabberStatus) DecodeEvent(ev Event) []FieldError {
 			e.Description = d.value
 		}
 	}
-	return d.invalid
+	return d.done()
 }

@@ -56,7 +56,9 @@ type Strategy struct {
 	Terminal []string
 
 	// Items names events that belong to a list although they look like
-	// broadcasts, which carry a Privilege header (Status does that).
+	// broadcasts, which carry a Privilege header (Status does that). They must
+	// come on the session of the action: with action lanes a real broadcast comes
+	// on another one and may overtake the Response. Take Async or EventOnly then.
 	Items []string
 
 	// NoActionID names items that Asterisk sends without an ActionID

@@ -25,7 +25,7 @@ func TestOnlyWhatIsUsed(t *testing.T) {
 	require.Equal(t, []string{"CoreShowChannel", "Hangup", "Newchannel", "QueueEntry", "QueueMember", "QueueParams"},
 		names(out, `ami/event\.\(\*(\w+)\)\.DecodeEvent`))
 	// What the program names, and what the client sends by itself.
-	require.Equal(t, []string{"Challenge", "CoreShowChannels", "Getvar", "Login", "Ping", "QueueStatus"},
+	require.Equal(t, []string{"Challenge", "CoreShowChannels", "Events", "Filter", "Getvar", "Login", "Ping", "QueueStatus"},
 		names(out, `ami/action\.(\w+)\.AppendFields`))
 
 	t.Logf("program with neither: %d KiB", size(t, build(t, "./testdata/bare")))

@@ -28,23 +28,14 @@ type Rules struct {
 	Values []string
 }
 
-// A PatternError reports a pattern that is no regular expression. Its text does
-// not hold the pattern, which may be the secret that it is to hide.
+// A PatternError reports a pattern that is no regular expression. It does not hold
+// the pattern, which may be the secret that it is to hide.
 type PatternError struct {
-	Rule string // where it stands: "Names[0]"
-	Err  error
+	Rule   string // where it stands: "Names[0]"
+	Reason string // "is no regular expression: missing closing )"
 }
 
-func (e *PatternError) Error() string {
-	reason := "cannot be read"
-	if s, ok := errors.AsType[*syntax.Error](e.Err); ok {
-		reason = s.Code.String()
-	}
-	return fmt.Sprintf("redact: %s is no regular expression: %s", e.Rule, reason)
-}
-
-// Unwrap returns Err.
-func (e *PatternError) Unwrap() error { return e.Err }
+func (e *PatternError) Error() string { return "redact: " + e.Rule + " " + e.Reason }
 
 // A Policy is a compiled set of rules. It is immutable.
 type Policy struct {
@@ -65,7 +56,11 @@ func New(r Rules) (*Policy, error) {
 		for i, pattern := range patterns {
 			re, err := regexp.Compile(pattern)
 			if err != nil {
-				errs = append(errs, &PatternError{Rule: fmt.Sprintf("%s[%d]", rule, i), Err: err})
+				e := &PatternError{Rule: fmt.Sprintf("%s[%d]", rule, i), Reason: "is no regular expression"}
+				if s, ok := errors.AsType[*syntax.Error](err); ok {
+					e.Reason += ": " + s.Code.String()
+				}
+				errs = append(errs, e)
 				continue
 			}
 			all = append(all, re)

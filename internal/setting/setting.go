@@ -71,6 +71,7 @@ const (
 	LimitFrame
 	LimitCommand
 	LimitBuffer
+	EventsOnDemand
 	LiteralAddresses
 	DefaultNode
 	RedactHeaders
@@ -121,6 +122,7 @@ var Table = [...]Setting{
 	LimitCommand: limit("Command", "limits.command", "the largest output of a command"),
 	LimitBuffer:  limit("Buffer", "limits.buffer", "memory for bytes not yet parsed; limits.frame and 4 at least; follows the other limits if it is not set"),
 
+	EventsOnDemand:   {Option: "EventsOnDemand", Path: "events_on_demand", Kind: Flag, Doc: "has Asterisk send the events that subscriptions want; not with events of a node"},
 	LiteralAddresses: {Option: "LiteralAddresses", Path: "literal_addresses", Kind: Flag, Doc: "refuses host names in addr"},
 	DefaultNode:      {Option: "DefaultNode", Path: "default_node", Kind: Text, Doc: "key of the node for actions that name none, and no other; without it they go to all nodes in turn"},
 	RedactHeaders:    {Option: "Redaction.Headers", Path: "redaction.headers", Kind: Texts, Doc: "names of headers whose values are hidden as well"},

@@ -18,6 +18,7 @@ var byHand = map[string]string{
 // generated if the value is a type of one header (see oneHeader), else it stands
 // in results.go.
 var resultByHand = map[string]string{
+	"BridgeInfo":       "BridgeInfoResult",
 	"Command":          "CommandResult",
 	"GetConfig":        "GetConfigResult",
 	"IAXnetstats":      "[]string",

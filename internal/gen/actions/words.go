@@ -10,7 +10,7 @@ var words = map[string]string{
 	"BlindTransfer":               "transfers the peer of a channel without asking",
 	"Bridge":                      "connects two channels that are up",
 	"BridgeDestroy":               "ends a bridge and hangs up its channels",
-	"BridgeInfo":                  "lists the channels of a bridge",
+	"BridgeInfo":                  "describes a bridge and lists its channels",
 	"BridgeKick":                  "takes a channel out of its bridge",
 	"BridgeList":                  "lists the bridges",
 	"BridgeTechnologyList":        "lists the ways of mixing that bridges can use",

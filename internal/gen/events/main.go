@@ -1,5 +1,5 @@
-// Command events writes the typed events of package event and docs/events.md
-// from the catalogue. Run it in the folder of package event; go generate does.
+// Command events writes the typed events of package event, docs/events.md and
+// the table of internal/eventset from the catalogue. Run it in the folder of package event; go generate does.
 package main
 
 import (
@@ -81,6 +81,8 @@ func generate(c *catalog.Catalog) (map[string][]byte, error) {
 		"enums.go":          m.enums(),
 		"snapshots.go":      m.snapshots(),
 		"../docs/events.md": m.table(),
+
+		"../internal/eventset/table.go": m.classes(),
 	}
 	for _, file := range m.files() {
 		files[file+".go"] = m.structs(file)

@@ -42,17 +42,27 @@ func (m *model) structs(file string) string {
 	var b strings.Builder
 	for i := range m.events {
 		if e := &m.events[i]; e.file == file {
-			e.print(&b)
+			e.print(&b, m.blocks)
 		}
 	}
-	imports := ""
-	if strings.Contains(b.String(), "time.") {
-		imports = "\nimport \"time\"\n"
+	var imports []string
+	for _, pkg := range []string{"slices", "time"} {
+		if strings.Contains(b.String(), pkg+".") {
+			imports = append(imports, strconv.Quote(pkg))
+		}
 	}
-	return header + "\npackage event\n" + imports + b.String()
+	clause := ""
+	switch len(imports) {
+	case 0:
+	case 1:
+		clause = "\nimport " + imports[0] + "\n"
+	default:
+		clause = "\nimport (\n" + strings.Join(imports, "\n") + "\n)\n"
+	}
+	return header + "\npackage event\n" + clause + b.String()
 }
 
-func (e *event) print(b *strings.Builder) {
+func (e *event) print(b *strings.Builder, blocks map[string][]field) {
 	fmt.Fprintf(b, "\n%s\ntype %s struct {\n\tEvent\n", e.doc(), e.goName)
 	if len(e.blocks)+len(e.fields) > 0 {
 		fmt.Fprintln(b)
@@ -72,7 +82,12 @@ func (e *event) print(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\td := decode(ev)\n\tfor d.next() {\n")
 	e.printSwitch(b)
-	fmt.Fprintf(b, "\t}\n\treturn d.invalid\n}\n")
+	fmt.Fprintf(b, "\t}\n")
+	for _, bl := range e.blocks {
+		printReverse(b, "e."+bl.goName, blocks[bl.Kind])
+	}
+	printReverse(b, "e", e.fields)
+	fmt.Fprintf(b, "\treturn d.done()\n}\n")
 }
 
 func (e *event) printSwitch(b *strings.Builder) {
@@ -129,6 +144,16 @@ func printCases(b *strings.Builder, receiver string, fields []field) {
 			read = fmt.Sprintf("append(%s.%s, %s)", receiver, f.goName, read)
 		}
 		fmt.Fprintf(b, "\t\tcase %s:\n\t\t\t%s.%s = %s\n", strings.Join(keys, ", "), receiver, f.goName, read)
+	}
+}
+
+// printReverse brings lists into the order of the event: the last header of their
+// name was decoded first.
+func printReverse(b *strings.Builder, of string, fields []field) {
+	for _, f := range fields {
+		if f.Repeatable && f.read != "" { // RTCP reports have numbers
+			fmt.Fprintf(b, "\tslices.Reverse(%s.%s)\n", of, f.goName)
+		}
 	}
 }
 

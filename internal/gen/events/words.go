@@ -40,7 +40,7 @@ var remarks = map[string][]string{
 	"VarSet": {`for a global variable Channel.Name and Channel.UniqueID are "none"`},
 }
 
-const glued = "no blank line stands behind it, so that several come as one event: the fields are those of the last, and Frame has all"
+const glued = "no blank line stands behind it, so that several come as one event: the fields are those of the first, and Frame has all"
 
 const flattened = "what is nested is flattened: names are joined by slashes, the elements of lists numbered in parentheses, and nothing is an empty value"
 
