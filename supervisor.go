@@ -21,7 +21,7 @@ type fault struct {
 	unmatched *frame.Frame
 }
 
-const faultsKept = 16
+const faultsKept = 4
 
 // tell hands a fault to the supervisor, or drops it: it is counted anyway.
 func (l *lane) tell(f fault) {
