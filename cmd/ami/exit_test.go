@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestExitCodes has one call at least for each code that "ami help exit-codes"
+// tells of.
+func TestExitCodes(t *testing.T) {
+	good := write(t, "ami.yaml", twoNodes)
+	bad := write(t, "ami.yaml", wrongFile)
+	for _, tc := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"help", []string{"help"}, exitOK, ""},
+		{"help of a command", []string{"config", "check", "--help"}, exitOK, ""},
+		{"help of exit codes", []string{"help", "exit-codes"}, exitOK, ""},
+		{"version", []string{"--version"}, exitOK, ""},
+		{"completion", []string{"completion", "bash"}, exitOK, ""},
+		{"no command", nil, exitUsage, "Usage"},
+		{"unknown command", []string{"confg"}, exitUsage, "config"},
+		{"unknown flag", []string{"config", "check", "--fast"}, exitUsage, "unknown flag: --fast"},
+		{"no subcommand", []string{"config"}, exitUsage, "which one of check, print, schema?"},
+		{"unknown subcommand", []string{"config", "chekc"}, exitUsage, "did you mean check?"},
+		{"stray argument", []string{"config", "check", "now"}, exitUsage, "now"},
+		{"good configuration", []string{"config", "check", "-c", good}, exitOK, ""},
+		{"bad configuration", []string{"config", "check", "-c", bad}, exitConfig, "errors"},
+		{"bad configuration for another command", []string{"config", "print", "-c", bad}, exitConfig, "ami.yaml:3: nodes[1].adr: unknown key"},
+		{"no configuration", []string{"config", "print", "-c", "/does/not/exist"}, exitConfig, "/does/not/exist: no such file or directory"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := call(t, tc.args...)
+			require.Equal(t, tc.code, e.code, e.errs)
+			require.Contains(t, e.errs, tc.says)
+			if tc.says == "" {
+				require.Empty(t, e.errs)
+			}
+		})
+	}
+}
+
+// brokenWriter fails like a full disk.
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+// TestOutputThatFails: a reader that has gone is a quiet end, a full disk is not.
+func TestOutputThatFails(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		err  error
+		code int
+		says string
+	}{
+		{"broken pipe", errPipe, exitOK, ""},
+		{"full disk", errFull, exitFailed, "ami config schema: output: no space left on device\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var errs bytes.Buffer
+			require.Equal(t, tc.code, run(t.Context(), []string{"config", "schema"}, brokenWriter{tc.err}, &errs))
+			require.Equal(t, tc.says, errs.String())
+		})
+	}
+}
+
+// TestInterrupted: only a command that was cut short says so.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	require.Equal(t, exitOK, run(ctx, []string{"config", "schema"}, &out, &errs), errs.String())
+}
+
+// TestCompletion: scripts for all shells, and words where the command knows them.
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		e := call(t, "completion", shell)
+		require.Zero(t, e.code)
+		require.Contains(t, e.out, "ami")
+	}
+	e := call(t, "__complete", "demo", "--s")
+	require.Contains(t, e.out, "--secret-file")
+	e = call(t, "__complete", "config", "")
+	require.Equal(t, []string{"check", "print", "schema"}, firstWords(e.out))
+}
+
+// firstWords returns what a shell would offer.
+func firstWords(out string) (words []string) {
+	for line := range strings.Lines(out) {
+		if word, _, _ := strings.Cut(strings.TrimSpace(line), "\t"); word != "" && word[0] != ':' {
+			words = append(words, word)
+		}
+	}
+	return words
+}
