@@ -15,6 +15,7 @@ type app struct {
 	out    *output
 	stderr io.Writer
 	target target
+	choice choice
 
 	started bool // the call was understood: what fails now is no wrong call
 }
@@ -44,7 +45,7 @@ flags, print JSON with --json, and share their exit codes ("ami help exit-codes"
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.demoCommand(), a.configCommand(), exitCodesTopic(), configurationTopic())
+	root.AddCommand(a.demoCommand(), a.configCommand(), a.listenCommand(), exitCodesTopic(), configurationTopic())
 	return root
 }
 

@@ -54,6 +54,9 @@ func wrong(format string, args ...any) error { return &usageError{fmt.Errorf(for
 
 // end says on stderr how a command has ended, and returns the exit code.
 func (a *app) end(ctx context.Context, cmd *cobra.Command, err error) int {
+	if a.out.stuck {
+		return exitFailed // said already
+	}
 	a.out.flush()
 	gone := context.Cause(ctx)
 	wrong, isWrong := errors.AsType[*usageError](err)

@@ -2,14 +2,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/apn/ami/amitest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -24,6 +29,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// process makes a real process of the command.
+func process(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
 // An ended is what a call of the command has left.
 type ended struct {
 	code      int
@@ -34,7 +46,7 @@ type ended struct {
 func call(t *testing.T, args ...string) ended {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), args, &out, &errs)
+	code := run(within(t), args, &out, &errs)
 	return ended{code, out.String(), errs.String()}
 }
 
@@ -60,4 +72,27 @@ func write(t *testing.T, name, text string) string {
 	file := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	return file
+}
+
+// fake starts a fake Asterisk on TCP.
+func fake(t *testing.T, opts ...amitest.Option) *amitest.Server {
+	t.Helper()
+	srv := amitest.NewServer(append([]amitest.Option{amitest.WithTCP()}, opts...)...)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// nodes writes a configuration of servers: pbx1, pbx2 ...
+func nodes(t *testing.T, servers ...*amitest.Server) string {
+	t.Helper()
+	return write(t, "ami.yaml", yaml(servers...))
+}
+
+func yaml(servers ...*amitest.Server) string {
+	var b strings.Builder
+	b.WriteString("defaults: {username: admin, secret: secret}\nnodes:\n")
+	for i, srv := range servers {
+		b.WriteString("- {key: pbx" + string(rune('1'+i)) + ", addr: \"" + srv.Addr() + "\"}\n")
+	}
+	return b.String()
 }

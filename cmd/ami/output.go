@@ -20,9 +20,10 @@ type output struct {
 	json   bool // JSON instead of text
 	colour bool
 
-	buf  *bufio.Writer
-	err  error // the first of a write
-	stop context.CancelCauseFunc
+	buf   *bufio.Writer
+	err   error // the first of a write
+	stuck bool  // another goroutine is in a write and does not return
+	stop  context.CancelCauseFunc
 }
 
 // newOutput returns an output that calls stop when nobody takes what it writes.
@@ -48,6 +49,9 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 func (o *output) flush() { o.note(o.buf.Flush()) }
+
+// abandon leaves the output to whoever is stuck in a write of it.
+func (o *output) abandon() { o.stuck = true }
 
 // note keeps an error, and ends the command: there is nobody to work for.
 func (o *output) note(err error) {

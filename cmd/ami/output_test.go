@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +43,26 @@ func TestColours(t *testing.T) {
 	require.Equal(t, "\x1b[31mx\x1b[0m", (&output{colour: true}).paint(red, "x"))
 	require.Equal(t, "x", (&output{colour: true}).paint(plain, "x"))
 	require.Equal(t, "x", (&output{}).paint(red, "x"))
+}
+
+// onTerminal runs a process of the command on a terminal and returns what that
+// shows.
+func onTerminal(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	master, err := pty.Start(cmd)
+	require.NoError(t, err)
+	var b strings.Builder
+	buf := make([]byte, 1024)
+	for {
+		n, err := master.Read(buf)
+		b.Write(buf[:n])
+		if err != nil { // EIO at the end
+			break
+		}
+	}
+	require.NoError(t, master.Close())
+	_ = cmd.Wait() // the test looks at what was shown
+	return b.String()
 }
 
 func TestClean(t *testing.T) {
