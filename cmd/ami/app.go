@@ -45,7 +45,9 @@ flags, print JSON with --json, and share their exit codes ("ami help exit-codes"
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.demoCommand(), a.configCommand(), a.listenCommand(), exitCodesTopic(), configurationTopic())
+	root.AddCommand(a.demoCommand(), a.configCommand(), a.listenCommand(),
+		a.pingCommand(), a.sendCommand(), a.commandCommand(), a.originateCommand(),
+		exitCodesTopic(), configurationTopic())
 	return root
 }
 

@@ -52,6 +52,16 @@ func (e *usageError) Unwrap() error { return e.err }
 // wrong makes a usageError.
 func wrong(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
+// A failedError reports nodes that failed. What failed was printed with each.
+type failedError struct{ failed, of int }
+
+func (e *failedError) Error() string {
+	return fmt.Sprintf("%d of %d nodes failed", e.failed, e.of)
+}
+
+// errSaid is the error of a command that has said already what failed.
+var errSaid = errors.New("failed")
+
 // end says on stderr how a command has ended, and returns the exit code.
 func (a *app) end(ctx context.Context, cmd *cobra.Command, err error) int {
 	if a.out.stuck {
@@ -80,6 +90,8 @@ func (a *app) end(ctx context.Context, cmd *cobra.Command, err error) int {
 	case gone != nil:
 		a.say("%s: interrupted", path(cmd))
 		return exitInterrupted
+	case errors.Is(err, errSaid):
+		return exitFailed
 	default:
 		a.say("%s: %v", path(cmd), err)
 		return exitFailed

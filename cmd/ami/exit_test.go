@@ -12,6 +12,8 @@ import (
 // TestExitCodes has one call at least for each code that "ami help exit-codes"
 // tells of.
 func TestExitCodes(t *testing.T) {
+	one := nodes(t, fake(t))
+	two := nodes(t, fake(t), dead(t))
 	good := write(t, "ami.yaml", twoNodes)
 	bad := write(t, "ami.yaml", wrongFile)
 	for _, tc := range []struct {
@@ -34,6 +36,19 @@ func TestExitCodes(t *testing.T) {
 		{"bad condition", []string{"listen", "-c", good, "--where", "Cause"}, exitUsage, "--where"},
 		{"unknown node", []string{"listen", "-c", good, "--node", "pbx3"}, exitUsage, "did you mean pbx1?"},
 		{"listen to what is wrong", []string{"listen", "-c", bad}, exitConfig, "ami.yaml:3"},
+		{"answered", []string{"ping", "-c", one}, exitOK, ""},
+		{"one of two is down", []string{"ping", "-c", two}, exitFailed, "1 of 2 nodes failed"},
+		{"the one that was chosen is up", []string{"ping", "-c", two, "--node", "pbx1"}, exitOK, ""},
+		{"no such node", []string{"ping", "-c", two, "--node", "bx1"}, exitUsage, "did you mean pbx1?"},
+		{"refused action", []string{"send", "-c", one, "Getvar"}, exitFailed, "refused"},
+		{"unknown action", []string{"send", "-c", one, "Pign"}, exitUsage, "did you mean Ping?"},
+		{"unknown action all the same", []string{"send", "-c", one, "Pign", "--custom"}, exitFailed, "Invalid/unknown command"},
+		{"header injection", []string{"send", "-c", one, "Getvar", "Variable=x\r\nAction: Logoff"}, exitUsage, "CR, LF or NUL"},
+		{"failed CLI command", []string{"command", "-c", one, "dance"}, exitFailed, "the command failed"},
+		{"call answered", []string{"originate", "-c", one, "--all", "PJSIP/1", "--application", "Wait"}, exitOK, ""},
+		{"call not answered", []string{"originate", "-c", one, "--all", "PJSIP/busy", "--application", "Wait"}, exitFailed, "not answered: busy"},
+		{"call by nobody", []string{"originate", "-c", one, "PJSIP/1", "--application", "Wait"}, exitUsage, "which node shall call?"},
+		{"nobody to ask", []string{"ping", "-c", bad}, exitConfig, "ami.yaml:3"},
 		{"listen is told to end", []string{"listen", "-c", good, "--for", "1ms", "--log-level", "error"}, exitOK, ""},
 		{"good configuration", []string{"config", "check", "-c", good}, exitOK, ""},
 		{"bad configuration", []string{"config", "check", "-c", bad}, exitConfig, "errors"},
