@@ -23,7 +23,8 @@ type outcome struct {
 
 // An asking is a command that asks each of the chosen nodes for one thing.
 type asking[R any] struct {
-	events string // mask at login; "" for that of the configuration
+	events string             // mask at login; "" for that of the configuration
+	before func(*ami.Cluster) // called before anything is connected; may be nil
 	do     func(context.Context, *ami.Client) (R, error)
 	// show prints a result: as JSON in any case, as text whatever came, also if it
 	// failed. The error of a failure is said besides.
@@ -32,7 +33,7 @@ type asking[R any] struct {
 
 // ask runs the command on the nodes of c.
 func ask[R any](ctx context.Context, a *app, cmd *cobra.Command, c *config.Config, q asking[R]) error {
-	s, err := connect(ctx, c, q.events)
+	s, err := connect(ctx, c, q.events, q.before)
 	if err != nil {
 		return err
 	}

@@ -37,8 +37,9 @@ func (a *attempt) end(err error) {
 }
 
 // connect begins to connect the nodes of c, and returns at once. events is the
-// event mask of the login, "" for that of the configuration. Close ends it.
-func connect(ctx context.Context, c *config.Config, events string, opts ...ami.Option) (*site, error) {
+// event mask of the login, "" for that of the configuration. before, if not nil, is
+// called with the cluster before it runs. close ends it.
+func connect(ctx context.Context, c *config.Config, events string, before func(*ami.Cluster)) (*site, error) {
 	nodes := c.Nodes()
 	s := &site{attempts: make(map[string]*attempt)}
 	for i := range nodes {
@@ -49,8 +50,11 @@ func connect(ctx context.Context, c *config.Config, events string, opts ...ami.O
 		s.attempts[nodes[i].Key] = &attempt{over: make(chan struct{})}
 	}
 	var err error
-	if s.Cluster, err = ami.NewCluster(nodes, append(c.Options(), opts...)...); err != nil {
+	if s.Cluster, err = ami.NewCluster(nodes, c.Options()...); err != nil {
 		return nil, err
+	}
+	if before != nil {
+		before(s.Cluster)
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	changes := s.StateChanges(ctx) // before Run: none is missed
