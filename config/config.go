@@ -97,6 +97,15 @@ func (c *Config) Nodes() []ami.Node {
 // them.
 func (c *Config) Options() []ami.Option { return slices.Clone(c.options) }
 
+// Only returns the configuration as if its file held these nodes and no other, in
+// the order of the file. Keys of nodes that it does not hold are passed over.
+func (c *Config) Only(keys ...string) *Config {
+	only := *c
+	only.nodes = slices.DeleteFunc(slices.Clone(c.nodes), func(n node) bool { return !slices.Contains(keys, n.key) })
+	only.options = only.apply() // the weights are those of the nodes
+	return &only
+}
+
 // Warnings returns what is doubtful but allowed: files with secrets that
 // everybody may read, variables AMI_… that have no meaning.
 func (c *Config) Warnings() []*Error { return slices.Clone([]*Error(c.warnings)) }

@@ -1,50 +1,32 @@
-// Command ami shows the library at work; see "ami demo -h".
+// Command ami is the operator's command for Asterisk servers: it listens, asks,
+// sends, checks and simulates. "ami help" lists what it can do.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 )
 
-const usage = `ami drives Asterisk servers through the Asterisk Manager Interface.
-
-Usage:
-
-	ami demo [flags]   log in, ask, and watch events; on fake Asterisk servers unless --addr is given
-`
-
 func main() {
+	signal.Ignore(syscall.SIGPIPE) // a write fails instead, and ends the command in order
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the command: 0 is success, 1 a failure, 2 a wrong call.
+// run is the command. It returns one of the exit codes.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 || args[0] != "demo" {
-		_, _ = io.WriteString(stderr, usage)
-		return 2
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	a := &app{
+		out: newOutput(stdout, stop), stderr: stderr,
+		target: target{environ: os.Environ()},
 	}
-	cfg, err := parseDemo(args[1:])
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		_, _ = fmt.Fprintln(stdout, strings.TrimPrefix(err.Error(), flag.ErrHelp.Error()+"\n\n"))
-		return 0
-	case err != nil:
-		_, _ = fmt.Fprintln(stderr, "ami demo:", err)
-		return 2
-	}
-	if err := demo(ctx, cfg, stdout); err != nil {
-		_, _ = fmt.Fprintln(stderr, "ami demo:", err)
-		return 1
-	}
-	return 0
+	root := a.root()
+	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
+	cmd, err := root.ExecuteContextC(ctx)
+	return a.end(ctx, cmd, err)
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const few = 6
 
 // manyNodes shows a cluster of fake servers: what it takes to ask all of them,
 // and that neither a flood on one nor the death of another hurts the rest.
-func manyNodes(ctx context.Context, cfg demoConfig, out io.Writer) error {
+func manyNodes(ctx context.Context, cfg *Demo, out io.Writer) error {
 	f := &fleet{printer: printer{out: out}, length: cfg.length}
 	defer f.close()
 	var nodes []ami.Node

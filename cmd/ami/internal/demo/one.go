@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 
 // oneNode shows a login, a few actions, the event stream and, on the fake
 // Asterisk, what a lost connection looks like.
-func oneNode(ctx context.Context, cfg demoConfig, out io.Writer) error {
+func oneNode(ctx context.Context, cfg *Demo, out io.Writer) error {
 	d := &demonstration{printer: printer{out: out}}
 	node := ami.Node{Key: "pbx1", Addr: cfg.addr, Username: cfg.user, Secret: cfg.secret}
 	if cfg.tls {

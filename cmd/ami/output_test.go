@@ -1,0 +1,92 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	errPipe = syscall.EPIPE
+	errFull = syscall.ENOSPC
+)
+
+// TestColours: on a terminal only, and not if the user wants none.
+func TestColours(t *testing.T) {
+	master, terminal, err := pty.Open()
+	require.NoError(t, err)
+	defer func() { _ = master.Close(); _ = terminal.Close() }()
+	r, pipe, err := os.Pipe()
+	require.NoError(t, err)
+	defer func() { _ = r.Close(); _ = pipe.Close() }()
+	file, err := os.Create(t.TempDir() + "/out")
+	require.NoError(t, err)
+	defer func() { _ = file.Close() }()
+	none := func(string) string { return "" }
+	require.True(t, coloured(terminal, none))
+	require.False(t, coloured(pipe, none))
+	require.False(t, coloured(file, none))
+	require.False(t, coloured(new(strings.Builder), none))
+	for name, value := range map[string]string{"NO_COLOR": "1", "TERM": "dumb"} {
+		require.False(t, coloured(terminal, func(asked string) string {
+			if asked == name {
+				return value
+			}
+			return ""
+		}), name)
+	}
+	require.Equal(t, "\x1b[31mx\x1b[0m", (&output{colour: true}).paint(red, "x"))
+	require.Equal(t, "x", (&output{colour: true}).paint(plain, "x"))
+	require.Equal(t, "x", (&output{}).paint(red, "x"))
+}
+
+// onTerminal runs a process of the command on a terminal and returns what that
+// shows.
+func onTerminal(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	master, err := pty.Start(cmd)
+	require.NoError(t, err)
+	var b strings.Builder
+	buf := make([]byte, 1024)
+	for {
+		n, err := master.Read(buf)
+		b.Write(buf[:n])
+		if err != nil { // EIO at the end
+			break
+		}
+	}
+	require.NoError(t, master.Close())
+	_ = cmd.Wait() // the test looks at what was shown
+	return b.String()
+}
+
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                     "",
+		"Jörg «x» 漢":           "Jörg «x» 漢",
+		"\x1b[2Jhidden":        `\x1b[2Jhidden`,
+		"a\tb\r\nc":            `a\tb\x0d\x0ac`,
+		"bad \xff\xfe":         `bad \xff\xfe`,
+		"replaced \uFFFD":      "replaced \uFFFD",
+		"right to left \u202e": `right to left \u202e`,
+		"C1 \u009b2J":          `C1 \u009b2J`,
+		"DEL \x7f":             `DEL \x7f`,
+	} {
+		require.Equal(t, want, clean(in), "%q", in)
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("plain")
+	f.Add("\x1b[31m\xff\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, r := range clean(s) {
+			require.False(t, r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x202e, "%q", s)
+		}
+	})
+}
