@@ -6,10 +6,14 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
+
+// cuts is the bound that keeps what it reads.
+const cuts = "bound: copy and cut"
 
 // bounds are what any client must do at least.
 func bounds() []Library {
@@ -25,7 +29,7 @@ func bounds() []Library {
 		{Name: "raw: bare read loop", Bound: true, Dial: dialBound(nil, false)},
 		{Name: "bound: scan", Bound: true, Dial: dialBound(scan, false), Parse: parseBound(scan)},
 		{Name: "bound: scan and copy", Bound: true, Dial: dialBound(keep, false), Parse: parseBound(keep)},
-		{Name: "bound: copy and cut", Bound: true, Dial: dialBound(cut, false), Parse: parseBound(cut)},
+		{Name: cuts, Bound: true, Dial: dialBound(cut, false), Parse: parseBound(cut)},
 		{Name: "bound: copy, cut, channel", Bound: true, Dial: dialBound(cut, true)},
 	}
 }
@@ -147,12 +151,26 @@ func (s *boundSession) pingAmongMany() error {
 	return err
 }
 
-// Command reads to the end of the message and keeps nothing.
+// Command reads to the end of the message and keeps nothing, or all as one string
+// cut into lines.
 func (s *boundSession) Command(context.Context) (int, error) {
 	if _, err := io.WriteString(s.conn, "Action: Command\r\nCommand: x\r\n\r\n"); err != nil {
 		return 0, err
 	}
-	return 0, s.skipMessage()
+	if s.each == nil {
+		return 0, s.skipMessage()
+	}
+	var message []byte
+	for !bytes.HasSuffix(message, []byte("\r\n\r\n")) {
+		message = slices.Grow(message, 16<<10)
+		n, err := s.in.Read(message[len(message):cap(message)])
+		if err != nil {
+			return 0, err
+		}
+		message = message[:len(message)+n]
+	}
+	kept := strings.Split(string(message), "\r\n")
+	return len(kept) - 4, nil // two headers before, two ends behind
 }
 
 // Events reads n events and the answer to a Ping before them.

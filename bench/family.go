@@ -44,6 +44,7 @@ func families() []Family {
 	noTyped := func(l Library) bool {
 		return l.Name != "ami, typed" && l.Name != "ami, action lane" && (!l.Bound || strings.HasPrefix(l.Name, "raw"))
 	}
+	commands := func(l Library) bool { return noTyped(l) || l.Name == cuts }
 	floods := func(l Library) bool { return l.Name != "ami, typed" && !l.Bound }
 	own := func(l Library) bool { return l.Name == "ami" }
 	return []Family{
@@ -51,7 +52,7 @@ func families() []Family {
 		{Name: "events", Title: "Events end to end: " + fmt.Sprint(floodEvents) + " of 422 bytes over loopback into a handler that reads one header", Server: serverConfig{flood: floodEvents}, Only: dials, Measure: events},
 		{Name: "ping1", Title: "Ping, one caller", Only: noTyped, Measure: ping},
 		{Name: "ping64", Title: "Ping, 64 callers", Only: noTyped, Measure: pings},
-		{Name: "command", Title: "A Command with 20,000 lines of output, 1.4 MB", Only: noTyped, Measure: command},
+		{Name: "command", Title: "A Command with 20,000 lines of output, 1.4 MB", Only: commands, Measure: command},
 		{Name: "idle", Title: "An idle session: heap and stacks of the client, of 1,000 nodes of one cluster (ami) or 200 connections", Only: func(l Library) bool { return noTyped(l) && !l.Bound }, Measure: idle},
 		{Name: "idletls", Title: "The same over TLS", Server: serverConfig{tls: true}, Only: own, Measure: idleTLS},
 		{Name: "nodes1", Title: "Events of a cluster with 1 node", Server: serverConfig{flood: floodEvents}, Only: own, Measure: nodes(1)},
