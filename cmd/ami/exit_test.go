@@ -49,6 +49,8 @@ func TestExitCodes(t *testing.T) {
 		{"call not answered", []string{"originate", "-c", one, "--all", "PJSIP/busy", "--application", "Wait"}, exitFailed, "not answered: busy"},
 		{"call by nobody", []string{"originate", "-c", one, "PJSIP/1", "--application", "Wait"}, exitUsage, "which node shall call?"},
 		{"nobody to ask", []string{"ping", "-c", bad}, exitConfig, "ami.yaml:3"},
+		{"a healthy node", []string{"doctor", "-c", one}, exitOK, ""},
+		{"an ill node", []string{"doctor", "-c", two}, exitFailed, "1 of 2 nodes failed"},
 		{"a file cannot be had", []string{"simulate", "--secret-file", "/does/not/exist"}, exitConfig, "no such file"},
 		{"simulate is told to end", []string{"simulate", "--listen", "127.0.0.1:0", "--for", "1ms"}, exitOK, ""},
 		{"listen is told to end", []string{"listen", "-c", good, "--for", "1ms", "--log-level", "error"}, exitOK, ""},
