@@ -81,11 +81,18 @@ func TestFirstFilterHasEverything(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, srv *amitest.Server) {
-				c := run(t, srv, ami.WithEventsOnDemand())
+				c, err := ami.New(node(srv), ami.WithDialer(srv.DialContext), ami.WithEventsOnDemand())
+				require.NoError(t, err)
 				var subs []*ami.Subscription
-				for _, opts := range tc.subs {
+				for _, opts := range tc.subs { // all before the login
 					subs = append(subs, c.Subscribe(opts...))
 				}
+				done := make(chan error, 1)
+				go func() { done <- c.Run(t.Context()) }()
+				defer func() {
+					require.NoError(t, c.Close())
+					require.NoError(t, <-done)
+				}()
 				require.NoError(t, c.Ready(t.Context()))
 				synctest.Wait()
 				require.Equal(t, tc.filters, sent(srv, "Filter", "Filter"))
