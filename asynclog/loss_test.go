@@ -213,3 +213,34 @@ func TestNoWarningsWanted(t *testing.T) {
 		require.EqualValues(t, 1, h.Stats().Dropped[asynclog.SinkError])
 	})
 }
+
+// TestFlushWaitsForTheRecordInHand: drops behind a record that the sink has in
+// hand do not count for it. Before, a flush returned while that was not written.
+func TestFlushWaitsForTheRecordInHand(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := stoppedSink()
+		h := open(t, s, asynclog.WithCapacity(1))
+		numbers(h, 1, 1)
+		synctest.Wait() // the sink has it in hand
+		flushed := make(chan error, 2)
+		wait := func(ctx context.Context) { flushed <- h.Flush(ctx) }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go wait(ctx)
+		go wait(t.Context())
+		synctest.Wait()
+		numbers(h, 2, 9) // each drops the one before
+		err := h.Flush(ctx)
+		e, ok := errors.AsType[*asynclog.DeadlineError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, 1, e.Left, "9, and 1 is with the sink")
+		e, ok = errors.AsType[*asynclog.DeadlineError](<-flushed)
+		require.True(t, ok, "1 was not written")
+		require.True(t, e.Stuck)
+		require.Zero(t, e.Left)
+		require.Empty(t, flushed, "nor has the other one returned")
+		close(s.gate)
+		require.NoError(t, <-flushed)
+		require.Equal(t, "1", s.seen()[0])
+	})
+}

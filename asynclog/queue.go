@@ -18,11 +18,12 @@ type queue struct {
 
 	mu        sync.Mutex // never held while the sink is called
 	backlog   backlog
-	idle      bool // the goroutine waits for wake
-	busy      bool // it is in the sink
-	inHand    int  // 1 if it is there with a record, not with a warning
-	closing   bool // nothing more is taken in
-	aborted   bool // nothing more is delivered
+	idle      bool   // the goroutine waits for wake
+	busy      bool   // it is in the sink
+	inHand    int    // 1 if it is there with a record, not with a warning
+	hand      uint64 // number of that record
+	closing   bool   // nothing more is taken in
+	aborted   bool   // nothing more is delivered
 	flushes   []*flush
 	accepted  uint64 // records that were queued
 	refused   uint64 // those that came after close
@@ -75,9 +76,19 @@ type flush struct {
 	done chan struct{}
 }
 
-// gone returns how many of the records that were queued have left. They leave in
-// order. The caller holds mu.
-func (q *queue) gone() uint64 { return q.accepted - uint64(q.backlog.n+q.inHand) }
+// left returns how many of the first upTo records that were queued have not left.
+// Those in the backlog are the youngest; the one in hand is older, but a drop may
+// have taken any number between them. The caller holds mu.
+func (q *queue) left(upTo uint64) int {
+	n := 0
+	if older := q.accepted - uint64(q.backlog.n); upTo > older {
+		n = int(upTo - older)
+	}
+	if q.inHand > 0 && q.hand <= upTo {
+		n++
+	}
+	return n
+}
 
 func (q *queue) flush(ctx context.Context) error {
 	q.mu.Lock()
@@ -92,16 +103,15 @@ func (q *queue) flush(ctx context.Context) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	left := f.upTo - min(f.upTo, q.gone())
+	left := q.left(f.upTo)
 	if left == 0 {
 		return nil
 	}
-	f.upTo = 0 // forgotten at the next look
-	e := &DeadlineError{Op: "flush", Left: int(left), Stuck: q.busy, Err: context.Cause(ctx)}
-	if q.inHand > 0 {
-		e.Left-- // it is with the sink
+	if q.inHand > 0 && q.hand <= f.upTo {
+		left-- // it is with the sink
 	}
-	return e
+	f.upTo = 0 // forgotten at the next look
+	return &DeadlineError{Op: "flush", Left: left, Stuck: q.busy, Err: context.Cause(ctx)}
 }
 
 // flushed tells those who wait for it. The caller holds mu.
@@ -109,9 +119,9 @@ func (q *queue) flushed() {
 	if len(q.flushes) == 0 {
 		return
 	}
-	gone, wait := q.gone(), q.flushes[:0]
+	wait := q.flushes[:0]
 	for _, f := range q.flushes {
-		if f.upTo <= gone {
+		if q.left(f.upTo) == 0 {
 			close(f.done)
 		} else {
 			wait = append(wait, f)

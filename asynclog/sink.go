@@ -47,6 +47,7 @@ func (q *queue) step() bool {
 	case q.backlog.n > 0:
 		q.backlog.take(&e)
 		q.busy, q.inHand = true, 1
+		q.hand = q.accepted - uint64(q.backlog.n)
 		q.mu.Unlock()
 		q.deliver(&e)
 	case q.closing:
