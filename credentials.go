@@ -7,7 +7,12 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 )
+
+// hangGrace is how long a callback has, when its context has ended, to return
+// before it is left behind.
+const hangGrace = 100 * time.Millisecond
 
 // A callback is a function of the user's that a lane calls at each attempt to
 // connect, and that may fail, panic or hang. The supervisor of the lane owns it.
@@ -50,9 +55,16 @@ func (c *callback[T]) call(ctx context.Context, f func(context.Context) (T, erro
 	case <-done:
 		return v, err
 	case <-ctx.Done():
-		c.left = done
-		return none, &hangError{context.Cause(ctx)}
 	}
+	select {
+	case <-done:
+		if err != nil { // one that obeys its context may say what kept it
+			return none, err
+		}
+	case <-time.After(hangGrace):
+		c.left = done
+	}
+	return none, &hangError{context.Cause(ctx)}
 }
 
 // panicked tells of a panic without what may be a secret: its value, unless that

@@ -167,3 +167,19 @@ func TestSecretFuncThatHangs(t *testing.T) { // E5, H1
 		require.NoError(t, <-done)
 	})
 }
+
+// TestSecretFuncThatObeys: what it says when its context ends is the reason, not
+// that it hangs (H1).
+func TestSecretFuncThatObeys(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		sealed := errors.New("vault sealed")
+		n := node(srv)
+		n.Secret = ami.Secret{}
+		n.SecretFunc = func(ctx context.Context) (ami.Secret, error) {
+			<-ctx.Done()
+			return ami.Secret{}, sealed
+		}
+		_, err := ami.Dial(t.Context(), n, ami.WithDialer(srv.DialContext))
+		require.ErrorIs(t, err, sealed)
+	})
+}
