@@ -84,8 +84,9 @@ func (r *Reloader) Apply(ctx context.Context, next *Config) (Changes, error) {
 	for _, n := range next.nodes {
 		wanted[n.key] = true
 		old, here := r.running[n.key]
+		_, member := r.cluster.Node(n.key)
 		switch {
-		case !here:
+		case !here || !member: // the program has removed it since
 			changes.Added = append(changes.Added, n.key)
 			steps = append(steps, step{key: n.key, new: &n})
 		case !old.same(n):

@@ -269,3 +269,18 @@ func TestReloadBesideTheProgram(t *testing.T) { // H1
 		require.ErrorIs(t, err, ami.ErrClosed)
 	})
 }
+
+// TestReloadBringsBack: a node that the program has removed itself comes back
+// with the next file that has it.
+func TestReloadBringsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		file := "defaults: {username: admin, secret: secret}\nnodes: [{key: a, addr: '%[1]s'}, {key: b, addr: '%[2]s'}]\n"
+		s := newSite(t, 2, file)
+		require.NoError(t, s.Remove(t.Context(), "a"))
+		changes, err := s.reloader.Apply(t.Context(), s.parse(t, file))
+		require.NoError(t, err)
+		require.Equal(t, Changes{Added: []string{"a"}, Kept: []string{"b"}}, changes)
+		require.NoError(t, s.Ready(t.Context(), 0))
+		require.Equal(t, 2, s.Stats().Ready)
+	})
+}
