@@ -170,7 +170,8 @@ func Dial(ctx context.Context, n Node, opts ...Option) (*Client, error) {
 // returns nil then: a clean end is no error, so that it fits an errgroup. It
 // returns ErrClosed if the client runs already or has ended. When Run has
 // returned, every goroutine of the client has ended and every pending action
-// has failed.
+// has failed; only a SecretFunc, TLSFunc or Resolver that ignores its context may
+// be left behind.
 func (c *Client) Run(ctx context.Context) error {
 	if c.cluster != nil {
 		return ErrClosed

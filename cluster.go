@@ -88,7 +88,8 @@ func NewCluster(nodes []Node, opts ...Option) (*Cluster, error) {
 // returns nil then: a clean end is no error, so that it fits an errgroup. It
 // returns ErrClosed if the cluster runs already or has ended. When Run has
 // returned, every goroutine of the cluster has ended and every pending action
-// has failed.
+// has failed; only a SecretFunc, TLSFunc or Resolver that ignores its context may
+// be left behind.
 func (cl *Cluster) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

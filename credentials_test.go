@@ -158,6 +158,7 @@ func TestSecretFuncThatHangs(t *testing.T) { // E5, H1
 		err = c.Ready(cancelled(t))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "secret")
+		require.Positive(t, c.Stats().FailuresBy["secret"])
 
 		close(hang)
 		require.NoError(t, c.Ready(t.Context()))

@@ -25,7 +25,7 @@ const (
 )
 
 // ops are the steps at which an attempt fails.
-var ops = [...]string{opResolve, opDial, opTLS, opBanner, opLogin}
+var ops = [...]string{opResolve, opSecret, opDial, opTLS, opBanner, opLogin}
 
 // hint says in one sentence what to do about a failed step, "" if the error
 // says it all.

@@ -15,11 +15,11 @@ import (
 //
 // ActionEnded is called once for each Send, Start and List of a Client or, for
 // the node that was chosen, of a Cluster; not for the library's own keepalives,
-// and not for an action for which no node was found. It runs on the goroutine of
-// the caller before that gets the answer, for Start on one of its own, which
-// Close waits for. It may be called by many goroutines at the same time, must
-// return soon, and must not close what it observes. If it panics that is counted
-// and logged; see Stats.ObserverPanics.
+// for an action for which no node was found, or for one whose own code panics. It
+// runs on the goroutine of the caller before that gets the answer, for Start on
+// one of its own, which Close waits for. It may be called by many goroutines at
+// the same time, must return soon, and must not close what it observes. If it
+// panics that is counted and logged; see Stats.ObserverPanics.
 type Observer interface {
 	ActionEnded(ctx context.Context, e ActionEnd)
 }

@@ -210,7 +210,7 @@ func oneIf(is bool) float64 {
 }
 
 // allSteps are those at which an attempt can fail; see ami.ConnError.
-var allSteps = []string{"resolve", "dial", "tls", "banner", "login"}
+var allSteps = []string{"resolve", "secret", "dial", "tls", "banner", "login"}
 
 // Steps returns all that an attempt can fail at, and what else has failed.
 func Steps(failures map[string]uint64) []string {
