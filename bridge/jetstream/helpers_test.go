@@ -132,13 +132,9 @@ func withToken(records []bridge.Record, token uint64) []bridge.Record {
 func stored(t testing.TB, o jetstream.Options) []*js.RawStreamMsg {
 	t.Helper()
 	c := client(t, o)
-	name := o.Stream
-	if name == "" {
-		name = jetstream.DefaultStream
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
-	stream, err := c.Stream(ctx, name)
+	stream, err := c.Stream(ctx, nameOf(o))
 	require.NoError(t, err)
 	n := int(stream.CachedInfo().State.Msgs)
 	consumer, err := stream.OrderedConsumer(ctx, js.OrderedConsumerConfig{})
