@@ -20,6 +20,9 @@ import (
 // another subject than the message's own.
 const fencingSince = "2.11.0"
 
+// fencePause is about the time that a record takes to its replicas.
+const fencePause = 2 * time.Millisecond
+
 // A takeover is the payload of a record of KindTakeover.
 type takeover struct {
 	Node     string    `json:"node"`
@@ -67,24 +70,39 @@ func (b *Broker) Fence(ctx context.Context, t bridge.Takeover) (uint64, error) {
 	}
 	var token uint64
 	err = l.call(ctx, b.o.AckTimeout, func(ctx context.Context) error {
-		newest, err := b.last(ctx, l, b.o.takeovers(t.Node))
-		if err != nil {
-			return err
+		for {
+			token, err = b.tryFence(ctx, l, t)
+			if api, ok := errors.AsType[*js.APIError](err); !ok || api.ErrorCode != js.JSErrCodeStreamWrongLastSequenceConstant {
+				return err
+			}
+			// The stream has replicas, and a record of the holder before is on its
+			// way to them: until it is stored the server compares nothing else.
+			select {
+			case <-time.After(fencePause):
+			case <-ctx.Done():
+				return err
+			}
 		}
-		if newest != nil && newest.Header.Get(HeaderInstance) == t.Instance {
-			token = newest.Sequence
-			return nil
-		}
-		token, err = b.takeOver(ctx, l, t, newest)
-		if err != nil {
-			return err
-		}
-		return b.proveFence(ctx, l, t.Node, token)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("jetstream: fence %s: %w", t.Node, err)
 	}
 	return token, nil
+}
+
+func (b *Broker) tryFence(ctx context.Context, l *link, t bridge.Takeover) (uint64, error) {
+	newest, err := b.last(ctx, l, b.o.takeovers(t.Node))
+	if err != nil {
+		return 0, err
+	}
+	if newest != nil && newest.Header.Get(HeaderInstance) == t.Instance {
+		return newest.Sequence, nil
+	}
+	token, err := b.takeOver(ctx, l, t, newest)
+	if err != nil {
+		return 0, err
+	}
+	return token, b.proveFence(ctx, l, t.Node, token)
 }
 
 // last returns the last message of a subject, or nil if there is none.
@@ -155,7 +173,7 @@ func (b *Broker) proveFence(ctx context.Context, l *link, node string, token uin
 	api, ok := errors.AsType[*js.APIError](err)
 	switch {
 	case ok && api.ErrorCode == js.JSErrCodeStreamWrongLastSequenceConstant:
-		return nil // replicated, and busy comparing
+		return nil // it does compare, with a record that is on its way
 	case !ok || api.ErrorCode != js.JSErrCodeStreamWrongLastSequence:
 		return err
 	}

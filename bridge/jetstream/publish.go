@@ -40,7 +40,7 @@ const (
 // large for the server or the stream, that a takeover has fenced off, or that is a
 // takeover, which Fence alone publishes. Any other error, as
 // ErrFull, ErrAckTimeout, *DeniedError or *StreamError, leaves the rest to be
-// published again; the connection is made anew then.
+// published again, over a new connection if the server has not answered.
 //
 // If the server refuses a record for the moment, as with ErrFull, it may take some
 // of those behind it that are on their way: when they are published again they
@@ -81,9 +81,11 @@ func (b *Broker) window(ctx context.Context, records []bridge.Record) (stored in
 	w := window{link: l, options: &b.o, timer: time.NewTimer(b.o.AckTimeout)}
 	defer w.timer.Stop()
 	w.send(records)
+	answered := false
 	for i, f := range w.sent {
 		ack, err := w.wait(ctx, f)
 		if err != nil {
+			answered = isAnswer(err)
 			w.halted = b.verdict(&records[i], err)
 			break
 		}
@@ -102,6 +104,8 @@ func (b *Broker) window(ctx context.Context, records []bridge.Record) (stored in
 				break
 			}
 		}
+	case answered: // the connection is good, and keeps the order
+		b.width = 1
 	default:
 		b.width = 1
 		b.drop(&b.records, w.halted)

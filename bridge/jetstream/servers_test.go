@@ -28,6 +28,7 @@ func hereWith(t testing.TB, configure func(*server.Options)) *server.Server {
 }
 
 // cluster starts three servers that know each other, and waits until they agree.
+// Without a port for clients they would not listen for each other either.
 func cluster(t testing.TB) []*server.Server {
 	t.Helper()
 	const n = 3
@@ -45,7 +46,7 @@ func cluster(t testing.TB) []*server.Server {
 	var servers []*server.Server
 	for i := range n {
 		o := &server.Options{
-			ServerName: fmt.Sprintf("s%d", i), JetStream: true, StoreDir: t.TempDir(), DontListen: true, NoSigs: true, NoLog: true,
+			ServerName: fmt.Sprintf("s%d", i), JetStream: true, StoreDir: t.TempDir(), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
 			Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: ports[i]}, Routes: routes,
 		}
 		s, err := server.NewServer(o)
