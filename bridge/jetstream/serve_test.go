@@ -1,0 +1,195 @@
+package jetstream_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/jetstream"
+)
+
+// A service asks for actions.
+type service struct {
+	*nats.Conn
+	prefix string
+}
+
+func newService(t *testing.T, o jetstream.Options) *service {
+	t.Helper()
+	prefix := o.Prefix
+	if prefix == "" {
+		prefix = jetstream.DefaultPrefix
+	}
+	return &service{client(t, o).Conn(), prefix}
+}
+
+// ask sends a request again and again until somebody serves the subject.
+func (s *service) ask(t *testing.T, node, data string, headers ...string) string {
+	t.Helper()
+	m := nats.NewMsg(s.prefix + ".actions." + node)
+	m.Data = []byte(data)
+	for i := 0; i < len(headers); i += 2 {
+		m.Header.Set(headers[i], headers[i+1])
+	}
+	var answer *nats.Msg
+	require.Eventually(t, func() bool {
+		var err error
+		answer, err = s.RequestMsg(m, soon)
+		return err == nil
+	}, soon, 5*time.Millisecond)
+	return string(answer.Data)
+}
+
+// code is that of an answer which reports a failure.
+func code(t *testing.T, answer string) string {
+	t.Helper()
+	var a struct {
+		Error struct{ Code, Message string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer), &a), answer)
+	require.NotEmpty(t, a.Error.Message)
+	return a.Error.Code
+}
+
+// serving runs Serve; the function returned ends it and returns what it returned.
+func serving(t *testing.T, b *jetstream.Broker, nodes func() []string, handle func(context.Context, bridge.Request) []byte) func() error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Serve(ctx, nodes, handle) }()
+	return func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+// TestServe: each request gets to handle with its node, and the answer back.
+func TestServe(t *testing.T) {
+	inEach(t, func(t *testing.T, o jetstream.Options) {
+		b := open(t, o)
+		var held atomic.Pointer[[]string]
+		held.Store(&[]string{"a.b", "any"})
+		end := serving(t, b, func() []string { return *held.Load() }, func(_ context.Context, r bridge.Request) []byte {
+			return []byte(r.Node + "|" + string(r.Data))
+		})
+		s := newService(t, o)
+		require.Equal(t, "a.b|1", s.ask(t, "a=2Eb", "1"))
+		require.Equal(t, "any|2", s.ask(t, "=61ny", "2"))
+		require.Equal(t, "|3", s.ask(t, "any", "3"))
+
+		held.Store(&[]string{"c"})
+		require.Equal(t, "c|4", s.ask(t, "c", "4"))
+		_, err := s.Request(s.prefix+".actions.a=2Eb", nil, soon)
+		require.ErrorIs(t, err, nats.ErrNoResponders)
+		held.Store(&[]string{})
+		require.Eventually(t, func() bool {
+			_, err := s.Request(s.prefix+".actions.any", nil, soon)
+			return err != nil
+		}, soon, 5*time.Millisecond, "without a node nobody is any")
+		require.NoError(t, end())
+	})
+}
+
+// TestServeRefuses: what handle never sees.
+func TestServeRefuses(t *testing.T) {
+	o := jetstream.Options{Server: here(t), MaxRequest: 100}
+	b := open(t, o)
+	var called atomic.Int64
+	end := serving(t, b, func() []string { return []string{"a"} }, func(ctx context.Context, r bridge.Request) []byte {
+		called.Add(1)
+		if string(r.Data) == "much" {
+			return make([]byte, 2<<20)
+		}
+		at, _ := ctx.Deadline()
+		return []byte(time.Until(at).Round(time.Second).String())
+	})
+	s := newService(t, o)
+	require.Equal(t, "10s", s.ask(t, "a", "{}"))
+	require.Equal(t, "3s", s.ask(t, "a", "{}", jetstream.HeaderTimeout, "3s"))
+	require.Equal(t, "7s", s.ask(t, "a", strings.Repeat("x", 100), jetstream.HeaderTimeout, "3s",
+		jetstream.HeaderDeadline, time.Now().Add(7*time.Second).Format(time.RFC3339Nano)))
+	require.Equal(t, "5m0s", s.ask(t, "a", "{}", jetstream.HeaderTimeout, "1000000h"))
+	require.Equal(t, "5m0s", s.ask(t, "a", "{}", jetstream.HeaderDeadline, "9999-01-01T00:00:00Z"))
+	require.Equal(t, int64(5), called.Load())
+	require.Equal(t, jetstream.CodeTooLarge, code(t, s.ask(t, "a", strings.Repeat("x", 101))))
+	require.Equal(t, jetstream.CodeDeadline, code(t, s.ask(t, "a", "{}", jetstream.HeaderDeadline, "2020-01-01T00:00:00Z")))
+	require.Equal(t, jetstream.CodeDeadline, code(t, s.ask(t, "a", "{}", jetstream.HeaderTimeout, "-1s")))
+	require.Equal(t, jetstream.CodeInvalid, code(t, s.ask(t, "a", "{}", jetstream.HeaderTimeout, "soon")))
+	require.Equal(t, jetstream.CodeInvalid, code(t, s.ask(t, "a", "{}", jetstream.HeaderDeadline, "soon")))
+	require.Equal(t, int64(5), called.Load())
+	require.Equal(t, jetstream.CodeAnswer, code(t, s.ask(t, "a", "much")))
+	require.NoError(t, end())
+}
+
+// TestServeBounds: no more than MaxRequests at a time, and Serve waits for all.
+func TestServeBounds(t *testing.T) {
+	o := jetstream.Options{Server: here(t), MaxRequests: 2}
+	b := open(t, o)
+	entered := make(chan struct{})
+	end := serving(t, b, func() []string { return []string{"a"} }, func(ctx context.Context, _ bridge.Request) []byte {
+		entered <- struct{}{}
+		<-ctx.Done()
+		return []byte("ended")
+	})
+	s := newService(t, o)
+	var asking sync.WaitGroup
+	answers := make(chan string, 2)
+	for range 2 {
+		asking.Go(func() { answers <- s.ask(t, "a", "{}") })
+		<-entered
+	}
+	require.Equal(t, jetstream.CodeBusy, code(t, s.ask(t, "a", "{}")))
+	require.NoError(t, end())
+	asking.Wait()
+	require.Equal(t, "ended", <-answers)
+	require.Equal(t, "ended", <-answers)
+}
+
+// TestServeShares: one of two that serve a node gets the request.
+func TestServeShares(t *testing.T) {
+	o := jetstream.Options{Server: here(t)}
+	var called atomic.Int64
+	nodes := func() []string { return []string{"a"} }
+	handle := func(context.Context, bridge.Request) []byte { called.Add(1); return []byte("ok") }
+	first, second := serving(t, open(t, o), nodes, handle), serving(t, open(t, o), nodes, handle)
+	s := newService(t, o)
+	for range 50 {
+		require.Equal(t, "ok", s.ask(t, "a", "{}"))
+		require.Equal(t, "ok", s.ask(t, "any", "{}"))
+	}
+	require.NoError(t, first())
+	require.NoError(t, second())
+	require.Equal(t, int64(100), called.Load())
+}
+
+// TestServeComesBack: Serve waits for a server that is not there, and goes on when
+// it has died; Close ends it.
+func TestServeComesBack(t *testing.T) {
+	c := newChild(t, natsServer())
+	o := jetstream.Options{URL: c.url(), Lazy: true}
+	b := open(t, o)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- b.Serve(context.Background(), func() []string { return []string{"a"} },
+			func(context.Context, bridge.Request) []byte { return []byte("ok") })
+	}()
+	for range 2 {
+		c.start(t)
+		nc, err := nats.Connect(c.url())
+		require.NoError(t, err)
+		s := &service{nc, jetstream.DefaultPrefix}
+		require.Equal(t, "ok", s.ask(t, "a", "{}"))
+		nc.Close()
+		c.kill(t)
+	}
+	require.NoError(t, b.Close())
+	require.ErrorIs(t, <-ended, jetstream.ErrClosed)
+}
