@@ -101,6 +101,12 @@ func TestFenceOldServer(t *testing.T) {
 	require.True(t, ok, err)
 	require.Equal(t, "fencing", old.Feature)
 	require.Empty(t, stored(t, o))
+
+	// An old server that keeps the stream while a new one is connected to.
+	err = b.ProveFence(t.Context(), "a", 7)
+	_, ok = errors.AsType[*jetstream.UnsupportedError](err)
+	require.True(t, ok, err)
+	require.Empty(t, stored(t, o))
 }
 
 // fight lets two brokers take a node from each other while both publish, and

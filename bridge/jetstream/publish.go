@@ -81,6 +81,7 @@ func (b *Broker) window(ctx context.Context, records []bridge.Record) (stored in
 	w := window{link: l, options: &b.o, timer: time.NewTimer(b.o.AckTimeout)}
 	defer w.timer.Stop()
 	w.send(records)
+	w.timer.Reset(b.o.AckTimeout) // sending may have taken long
 	answered := false
 	for i, f := range w.sent {
 		ack, err := w.wait(ctx, f)

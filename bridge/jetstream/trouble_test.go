@@ -226,7 +226,7 @@ func TestSilence(t *testing.T) {
 	require.Error(t, err)
 	require.NoError(t, c.cmd.Process.Signal(syscall.SIGCONT))
 	require.Eventually(t, func() bool {
-		m, _ := b.Publish(t.Context(), records[n:]) //nolint:errcheck // until it is there again
+		m, _ := b.Publish(t.Context(), records[n:]) // until it is there again
 		n += m
 		return n == len(records)
 	}, soon, time.Millisecond)
