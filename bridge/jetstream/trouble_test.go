@@ -76,9 +76,11 @@ func TestFull(t *testing.T) {
 		require.False(t, ok, "it is not lost")
 		require.Equal(t, append(idsOf(records[:4]), records[9].ID()), ids(stored(t, o)))
 
-		n, err = b.Publish(t.Context(), records[4:]) // one at a time now
+		more := append(records[4:10:10], some("a", 11, 5)...)
+		n, err = b.Publish(t.Context(), more) // one at a time now
 		require.ErrorIs(t, err, jetstream.ErrFull)
 		require.Zero(t, n)
+		require.Len(t, stored(t, o), 5, "nothing more slips in")
 		stream, err := client(t, o).Stream(t.Context(), nameOf(o))
 		require.NoError(t, err)
 		for seq := range uint64(4) {
