@@ -351,7 +351,7 @@ func TestGap(t *testing.T) {
 		g.ready(t)
 		flood(t, g.servers["pbx1"], 3)
 		broker.await(t, floods(t, 3))
-		g.servers["pbx1"].Drop()
+		g.servers["pbx1"].Session(1).Reset()
 		time.Sleep(time.Minute)
 		flood(t, g.servers["pbx1"], 2)
 		all := broker.await(t, floods(t, 5))
