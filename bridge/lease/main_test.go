@@ -8,8 +8,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if url := os.Getenv("X"); url != "" {
-		os.Exit(1)
+	if url := os.Getenv(childURL); url != "" {
+		os.Exit(child(url))
 	}
 	goleak.VerifyTestMain(m)
 }
