@@ -154,18 +154,19 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return fmt.Errorf("lease: %w", nats.ErrConnectionClosed)
 		}
 		k.counters.outages.Add(1)
-		if text := err.Error(); text != k.trouble && !errors.Is(err, errReconnected) {
+		if text := err.Error(); text != k.trouble {
 			k.log.Warn("leases cannot be kept, trying again", "error", err)
 			k.trouble = text
 		}
-		if err = k.rest(ctx, err); err != nil {
+		if over, err := k.rest(ctx, err); over {
 			return err
 		}
 	}
 }
 
-// rest waits for the broker between two watches.
-func (k *Keeper) rest(ctx context.Context, cause error) error {
+// rest waits for the broker between two watches. It reports whether that is over,
+// and with what Run ends.
+func (k *Keeper) rest(ctx context.Context, cause error) (over bool, err error) {
 	conn := k.js.Conn()
 	status := conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer conn.RemoveStatusListener(status)
@@ -174,11 +175,11 @@ func (k *Keeper) rest(ctx context.Context, cause error) error {
 	paused := errors.Is(cause, errReconnected)
 	for !paused || !conn.IsConnected() {
 		if conn.IsClosed() {
-			return fmt.Errorf("lease: %w", nats.ErrConnectionClosed)
+			return true, fmt.Errorf("lease: %w", nats.ErrConnectionClosed)
 		}
 		// A broker that is away is not waited for to tell the others.
 		if k.leaving && !conn.IsConnected() && len(k.holds.in(held, ending)) == 0 {
-			return &LeaveError{Nodes: k.holds.in(released), Err: cause}
+			return true, k.left(cause)
 		}
 		select {
 		case <-pause.C:
@@ -188,12 +189,12 @@ func (k *Keeper) rest(ctx context.Context, cause error) error {
 		case <-k.done(ctx):
 			k.leave()
 		case <-k.force:
-			if err := k.late(); err != nil {
-				return err
+			if over, err := k.late(); over {
+				return true, err
 			}
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // done is ctx.Done until the Keeper has noticed.
@@ -213,17 +214,26 @@ func (k *Keeper) leave() {
 	}
 }
 
-// late ends the time that the user has to let go, and later that of the broker.
-func (k *Keeper) late() error {
+// left is what Run returns if the others could not be told.
+func (k *Keeper) left(cause error) error {
+	if k.view == nil { // there is nothing that they would have to know
+		return nil
+	}
+	return &LeaveError{Nodes: k.holds.in(held, ending, released), Err: cause}
+}
+
+// late ends the time that the user has to let go, and later that of the broker:
+// then it is over.
+func (k *Keeper) late() (over bool, err error) {
 	if k.forced {
-		return &LeaveError{Nodes: k.holds.in(held, ending, released), Err: errLate}
+		return true, k.left(errLate)
 	}
 	if nodes := k.holds.in(held, ending); len(nodes) > 0 {
 		k.log.Warn("nodes were not released in time", "nodes", nodes)
 	}
 	k.holds.abandon()
 	k.forced, k.force = true, time.After(k.ttl)
-	return nil
+	return false, nil
 }
 
 // give asks a node back that others shall have.

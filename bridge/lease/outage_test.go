@@ -102,7 +102,7 @@ type link struct {
 
 func newLink(t *testing.T, to string) *link {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it returns at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	p := &link{Listener: l, to: to}
 	p.all.Go(p.accept)
@@ -120,7 +120,7 @@ func (l *link) accept() {
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", l.to) //nolint:noctx // it is on this machine
+		far, err := net.Dial("tcp", l.to)
 		if err != nil {
 			near.Close()
 			continue
@@ -190,15 +190,62 @@ func TestLeavingAlone(t *testing.T) {
 	require.Error(t, left.Err)
 }
 
-// TestNoBroker: one that never was there is waited for, until the end.
+// TestNoBroker: one that never was there is waited for, and there is nothing to
+// tell if it never comes.
 func TestNoBroker(t *testing.T) {
 	broker := startBroker(t)
 	w := newWorld(t, broker.ClientURL(), 3)
-	js := connect(t, w.url)
+	js, other := connect(t, w.url), connect(t, w.url)
 	broker.stop()
-	a := w.joinBy(t, js, "a")
-	b := w.joinBy(t, connect(t, func() string { broker.start(t); return w.url }()), "b")
-	w.until(t, func(loads map[string]int, whole bool) bool { return whole && len(loads) == 2 })
-	require.NoError(t, a.quit())
+	a, b := w.joinBy(t, js, "a"), w.joinBy(t, other, "b")
 	require.NoError(t, b.quit())
+	broker.start(t)
+	w.await(t, map[string]int{"a": 3})
+	require.NoError(t, a.quit())
+}
+
+// TestSealed: a bucket that takes nothing any more holds up neither the nodes nor
+// the end.
+func TestSealed(t *testing.T) {
+	w := newWorld(t, startBroker(t).ClientURL(), 3)
+	a := w.join(t, "a", func(o *Options) { o.Grace = 50 * time.Millisecond })
+	w.await(t, map[string]int{"a": 3})
+	js := connect(t, w.url)
+	stream, err := js.Stream(t.Context(), "KV_"+w.bucket)
+	require.NoError(t, err)
+	cfg := stream.CachedInfo().Config
+	cfg.Sealed = true
+	_, err = js.UpdateStream(t.Context(), cfg)
+	require.NoError(t, err)
+	w.until(t, func(map[string]int, bool) bool { return a.Stats().Failed > 0 })
+	require.Equal(t, w.nodes, a.Held())
+	start := time.Now()
+	var left *LeaveError
+	require.ErrorAs(t, a.quit(), &left)
+	require.Equal(t, w.nodes, left.Nodes)
+	require.Less(t, time.Since(start), 2*ttl)
+}
+
+// TestWatchLost: a watch that the broker has forgotten is noticed, and opened
+// anew; nothing moves for it.
+func TestWatchLost(t *testing.T) {
+	w := newWorld(t, startBroker(t).ClientURL(), 6)
+	a := w.join(t, "a")
+	b := w.join(t, "b")
+	w.await(t, map[string]int{"a": 3, "b": 3})
+	before := w.moved()
+	js := connect(t, w.url)
+	stream, err := js.Stream(t.Context(), "KV_"+w.bucket)
+	require.NoError(t, err)
+	deleted := 0
+	for name := range stream.ConsumerNames(t.Context()).Name() {
+		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
+		deleted++
+	}
+	require.Equal(t, 2, deleted)
+	w.join(t, "c")
+	w.await(t, map[string]int{"a": 2, "b": 2, "c": 2})
+	require.Equal(t, 2, w.moved()-before)
+	require.Positive(t, a.Stats().Outages)
+	require.Positive(t, b.Stats().Outages)
 }

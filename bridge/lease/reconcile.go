@@ -58,7 +58,7 @@ func (s *session) reconcile(now time.Time) (left bool) {
 	s.advertise(now)
 	s.keep(now, calm)
 	if s.leaving {
-		return s.left(now)
+		return s.gone(now)
 	}
 	s.acquire(now, calm)
 	if calm && s.view.janitor() {
@@ -193,9 +193,9 @@ func (s *session) clear(now time.Time) {
 	}
 }
 
-// left reports whether nothing is held and no write is under way, nor one done
+// gone reports whether nothing is held and no write is under way, nor one done
 // that the watch has not told of.
-func (s *session) left(now time.Time) bool {
+func (s *session) gone(now time.Time) bool {
 	if len(s.holds.phases()) > 0 || s.writes.flying > 0 {
 		return false
 	}

@@ -72,15 +72,15 @@ func (k *Keeper) watch(ctx context.Context) error {
 			if !ok {
 				return errWatchClosed
 			}
-			if err = s.batch(e, updates); err != nil {
+			if err := s.batch(e, updates); err != nil {
 				return err
 			}
 		case w := <-s.writes.results:
-			if err = s.written(w); err != nil {
+			if err := s.written(w); err != nil {
 				return err
 			}
 		case <-timer.C:
-			if err = s.tick(); err != nil {
+			if err := s.tick(); err != nil {
 				return err
 			}
 		case <-k.holds.wake:
@@ -91,7 +91,7 @@ func (k *Keeper) watch(ctx context.Context) error {
 			k.leave()
 			s.planned, s.due = nil, time.Now()
 		case <-k.force:
-			if err = k.late(); err != nil {
+			if over, err := k.late(); over {
 				return err
 			}
 		}
