@@ -17,7 +17,7 @@ type hold struct {
 	seq      uint64 // of the last record
 	at       time.Time
 	heard    uint64 // Event.Seq of the last event
-	begun    bool   // what was missed before it has been told
+	before   *last  // what is known of an earlier hold, until that has been told
 	pending  bool   // it is among those of the batch
 	saved    bool   // the memory knows it
 	over     chan struct{}

@@ -122,10 +122,13 @@ func (j *journal) admit(node, instance string, token uint64, told bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	h := newHold(instance, node)
-	h.token, h.begun = token, told
+	h.token = token
 	if old := j.holds[node]; old != nil { // the same sessions, with a new token
 		h.epoch, h.heard = old.epoch, old.heard
 		j.end(old)
+	}
+	if !told {
+		h.before = j.memory.of(node)
 	}
 	j.holds[node] = h
 }
@@ -162,6 +165,7 @@ func (j *journal) nextInstance() string {
 
 func (j *journal) open(node string) *hold {
 	h := newHold(j.nextInstance(), node)
+	h.before = j.memory.of(node)
 	j.holds[node] = h
 	return h
 }
@@ -177,12 +181,8 @@ func (j *journal) end(h *hold) {
 // begin tells, before the first thing that a hold has heard, what came before it:
 // between the two something may be missing.
 func (j *journal) begin(h *hold, at time.Time) {
-	if h.begun {
-		return
-	}
-	h.begun = true
-	before, ok := j.memory.of(h.node)
-	if !ok {
+	before := h.before
+	if h.before = nil; before == nil {
 		return
 	}
 	j.gap(h, at, gap{

@@ -66,11 +66,15 @@ func openMemory(file string, log *slog.Logger) (*memory, error) {
 	return m, nil
 }
 
-func (m *memory) of(node string) (last, bool) {
+// of returns the last record of a node, nil if nothing is known of it.
+func (m *memory) of(node string) *last {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l, ok := m.nodes[node]
-	return l, ok
+	if !ok {
+		return nil
+	}
+	return &l
 }
 
 // put is note of what the spool will have before anything else of the node.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -98,6 +100,7 @@ func (p *publisher) take(b *spool.Batch) {
 			losses[l.Group] += l.Count
 		}
 	}
+	p.tellOf(losses, b.Entries)
 	for i := range b.Entries {
 		e := &b.Entries[i]
 		var r Record
@@ -118,12 +121,28 @@ func (p *publisher) take(b *spool.Batch) {
 		p.heads[e.Group] = head{r.Epoch, r.Seq, r.Token, r.Time}
 		p.records = append(p.records, r)
 	}
-	for group, missing := range losses { // nothing came behind them
+}
+
+// tellOf appends gaps for losses of groups of which nothing comes behind them in
+// the batch, and takes those out of losses.
+func (p *publisher) tellOf(losses map[string]uint64, entries []spool.Entry) {
+	if len(losses) == 0 {
+		return
+	}
+	goesOn := make(map[string]bool)
+	for i := range entries {
+		goesOn[entries[i].Group] = true
+	}
+	for _, group := range slices.Sorted(maps.Keys(losses)) {
+		if goesOn[group] {
+			continue
+		}
 		h := p.head(group)
-		h.seq += missing
+		h.seq += losses[group]
 		p.heads[group] = h
 		instance, node, _ := strings.Cut(group, "/")
-		p.tell(Record{Instance: instance, Node: node, Epoch: h.epoch, Token: h.token, Time: h.at}, h.seq, missing)
+		p.tell(Record{Instance: instance, Node: node, Epoch: h.epoch, Token: h.token, Time: h.at}, h.seq, losses[group])
+		delete(losses, group)
 	}
 }
 
@@ -135,7 +154,7 @@ func (p *publisher) head(group string) head {
 	}
 	instance, node, _ := strings.Cut(group, "/")
 	h := head{epoch: 1, at: time.Now()}
-	if l, ok := p.memory.of(node); ok && l.Instance == instance {
+	if l := p.memory.of(node); l != nil && l.Instance == instance {
 		h.epoch, h.at = l.Epoch, l.Time
 	}
 	return h
