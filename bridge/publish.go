@@ -73,7 +73,7 @@ func (p *publisher) run(ctx, reading context.Context) {
 			continue
 		}
 		p.take(&b)
-		if !p.publish(ctx) {
+		if !p.publish(ctx, reading) {
 			return // they stay in the spool
 		}
 		p.waiters.passed(p.heads)
@@ -175,7 +175,7 @@ func (p *publisher) tell(like Record, seq, missing uint64) {
 }
 
 // publish publishes the records, and reports whether all that can be are out.
-func (p *publisher) publish(ctx context.Context) bool {
+func (p *publisher) publish(ctx, reading context.Context) bool {
 	retry := newRetry()
 	for rest := p.records; ; {
 		rest = p.alive(rest)
@@ -201,7 +201,7 @@ func (p *publisher) publish(ctx context.Context) bool {
 			if p.up.Swap(false) {
 				p.log.Warn("the broker is away", "error", err, "waiting", p.spool.Stats().Entries)
 			}
-			if !pause(ctx, retry.NextBackOff()) {
+			if !p.wait(ctx, reading, retry.NextBackOff()) {
 				return false
 			}
 			continue
@@ -211,6 +211,18 @@ func (p *publisher) publish(ctx context.Context) bool {
 		}
 		retry.Reset()
 	}
+}
+
+// lastWait is the longest wait for the broker once the bridge is ending: there is
+// not much time left.
+const lastWait = 500 * time.Millisecond
+
+// wait waits before the next attempt, and reports whether there may be one.
+func (p *publisher) wait(ctx, reading context.Context, d time.Duration) bool {
+	if reading.Err() == nil && pause(reading, d) {
+		return true
+	}
+	return pause(ctx, min(d, lastWait))
 }
 
 // alive skips records of holds that another process has ended: they would be
