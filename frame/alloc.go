@@ -10,14 +10,17 @@ import (
 // ends before sentinel. The bytes and the table of offsets are one allocation
 // without pointers, the rest is a small one: to the collector, which has to make
 // room for a million of them a second, that is what a frame costs.
-func alloc(message []byte, starts []uint32, sentinel, raw uint32) *Frame {
+func (r *Reader) alloc(message []byte, starts []uint32, sentinel uint32) *Frame {
 	a := new(struct {
 		Frame
 		text string
 	})
 	f := &a.Frame
 	f.text = &a.text
-	f.size, f.count, f.raw = uint32(len(message)), uint32(len(starts)), raw
+	f.size, f.count, f.raw = uint32(len(message)), uint32(len(starts)), r.follows.raw
+	if r.id <= f.count {
+		f.id = r.id
+	}
 	f.wide = len(message) > math.MaxUint16
 
 	var small [128]byte // on the stack: for nearly every frame
@@ -46,6 +49,10 @@ func alloc(message []byte, starts []uint32, sentinel, raw uint32) *Frame {
 // classify finds the first header. Lines before it, without a colon, are the
 // remains of something else: they do not hide the message behind them.
 func (f *Frame) classify() {
+	if _, ok := f.match(0, eventName); ok { // nearly every frame
+		f.kind = Event
+		return
+	}
 	for i := range f.Len() {
 		key, _, ok := strings.Cut(f.line(i), ":")
 		if !ok {

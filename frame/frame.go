@@ -31,10 +31,12 @@ func (k Kind) String() string {
 	}
 }
 
-// The first header of an event and of a response.
+// The first header of an event and of a response, and what tells to which action
+// a frame belongs.
 const (
 	eventName    = "Event"
 	responseName = "Response"
+	actionIDName = "ActionID"
 )
 
 // A Frame is one message from Asterisk. It is immutable, may be used by many
@@ -58,6 +60,7 @@ type Frame struct {
 	count uint32 // lines
 	first uint32 // index of the first header: lines before it have no colon
 	raw   uint32 // index of the first raw output line of a Response: Follows; 0 = none
+	id    uint32 // index of the first ActionID, and 1; 0 = none
 	kind  Kind
 	wide  bool // the message has more than 64 KiB
 }
@@ -86,6 +89,15 @@ func (f *Frame) Name() string {
 	}
 	line := f.line(int(f.first)) // the name and a colon, whatever the case of the name
 	return trimBlank(line[len(key)+1:])
+}
+
+// ActionID is Get("ActionID") without the search.
+func (f *Frame) ActionID() string {
+	if f.id == 0 {
+		return ""
+	}
+	_, v := f.header(int(f.id) - 1)
+	return v
 }
 
 // Get returns the value of the first header named key, whatever the case of

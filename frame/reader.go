@@ -20,6 +20,9 @@ const (
 type Reader struct {
 	src io.Reader
 	lim Limits
+
+	harmless int // a message of so many bytes breaks no limit of bytes
+
 	err error // sticky: from NewReader or src
 
 	buf  []byte
@@ -33,6 +36,7 @@ type Reader struct {
 	end     int // first byte not yet read
 
 	starts  []uint32 // offsets of the lines seen, from message
+	id      uint32   // number of the first line with an ActionID, from 1; 0: none yet
 	output  int      // bytes of Command output among them
 	outputs int      // number of such lines
 	follows follows  // what Response: Follows needs
@@ -47,7 +51,7 @@ func NewReader(src io.Reader, lim Limits) *Reader {
 	if err != nil {
 		return &Reader{err: err}
 	}
-	return &Reader{src: src, lim: lim}
+	return &Reader{src: src, lim: lim, harmless: min(lim.Frame, lim.Command)}
 }
 
 // Offset returns how many bytes of the stream belong to what has been returned
@@ -148,18 +152,35 @@ func (r *Reader) endLine(nl int) (*Frame, error) {
 	}
 
 	line := r.buf[start:stop]
-	if len(r.starts) == 0 {
+	switch first := line[0] | 0x20; {
+	case first == 'r' && len(r.starts) == 0:
 		r.follows.on = isFollows(line)
-	} else if line[0]|0x20 == 'o' && isOutput(line) {
+	case first == 'o' && len(r.starts) > 0 && isOutput(line):
 		r.output += r.line - start
 		r.outputs++
+	case first == 'a':
+		r.note(line)
 	}
 	r.starts = append(r.starts, uint32(start-r.message))
 	return nil, r.check()
 }
 
+// note remembers the line with the ActionID, for which every frame is asked.
+func (r *Reader) note(line []byte) {
+	if r.id == 0 && isHeader(line, actionIDName) {
+		r.id = uint32(len(r.starts)) + 1
+	}
+}
+
 // check compares the message with the limits that hold for all of its lines.
 func (r *Reader) check() error {
+	if len(r.starts) <= r.lim.Headers && r.line-r.message <= r.harmless {
+		return nil
+	}
+	return r.exceeded()
+}
+
+func (r *Reader) exceeded() error {
 	switch {
 	case len(r.starts)-r.outputs > r.lim.Headers:
 		return r.reject(TooManyHeaders, r.lim.Headers)
@@ -175,7 +196,7 @@ func (r *Reader) check() error {
 // complete returns the frame that the blank line just read has ended. Its last
 // line ends before sentinel.
 func (r *Reader) complete(sentinel int) *Frame {
-	f := alloc(r.buf[r.message:r.line], r.starts, uint32(sentinel-r.message), r.follows.raw)
+	f := r.alloc(r.buf[r.message:r.line], r.starts, uint32(sentinel-r.message))
 	r.skipTo(r.line)
 	return f
 }
@@ -185,7 +206,7 @@ func (r *Reader) complete(sentinel int) *Frame {
 func (r *Reader) reject(reason Reason, limit int) error {
 	err := &FormatError{Reason: reason, Limit: limit, Head: r.head()}
 	r.discard = true
-	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
+	r.starts, r.id, r.output, r.outputs = r.starts[:0], 0, 0, 0
 	r.message = r.line
 	return err
 }
@@ -201,7 +222,7 @@ func (r *Reader) head() *Frame {
 	if n == 0 {
 		return nil
 	}
-	return alloc(r.buf[r.message:r.message+int(end)], r.starts[:n], end, r.follows.raw)
+	return r.alloc(r.buf[r.message:r.message+int(end)], r.starts[:n], end)
 }
 
 // endDiscardedLine looks for the delimiter of a message that was rejected.
@@ -239,7 +260,7 @@ func (r *Reader) forget() {
 // skipTo begins a new message at position p.
 func (r *Reader) skipTo(p int) {
 	r.message, r.line, r.scan = p, p, p
-	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
+	r.starts, r.id, r.output, r.outputs = r.starts[:0], 0, 0, 0
 	r.follows = follows{}
 	if cap(r.starts) > keepLines {
 		r.starts = nil
