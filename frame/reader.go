@@ -98,6 +98,9 @@ func (r *Reader) Banner() (string, error) {
 func (r *Reader) Next() (*Frame, error) {
 	for {
 		for {
+			if len(r.starts) > 0 && r.scan == r.line && r.outputs == 0 && !r.follows.on {
+				r.takePlainLines()
+			}
 			i := bytes.IndexByte(r.buf[r.scan:r.end], '\n')
 			if i < 0 {
 				r.scan = r.end
@@ -122,6 +125,34 @@ func (r *Reader) Next() (*Frame, error) {
 			return nil, r.reject(BufferFull, r.lim.Buffer)
 		}
 	}
+}
+
+// takePlainLines takes lines of a message that has begun, as endLine does, up to one
+// that is more than another header within the limits. Most of the time of reading
+// goes into this loop.
+func (r *Reader) takePlainLines() {
+	buf, line, starts := r.buf[:r.end], r.line, r.starts
+	end := min(r.message+r.harmless, r.end)
+lines:
+	for len(starts) < r.lim.Headers {
+		i := bytes.IndexByte(buf[line:], '\n')
+		if i <= 1 || i > r.lim.Line || line+i >= end { // none, or a blank one
+			break
+		}
+		switch buf[line] | 0x20 {
+		case 'a':
+			if r.id == 0 && isHeader(buf[line:line+i], actionIDName) {
+				r.id = uint32(len(starts)) + 1
+			}
+		case 'o':
+			if isOutput(buf[line : line+i]) {
+				break lines
+			}
+		}
+		starts = append(starts, uint32(line-r.message))
+		line += i + 1
+	}
+	r.starts, r.line, r.scan = starts, line, line
 }
 
 // endLine takes the line whose line feed is at nl. It returns a frame if the
