@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // Kind tells what a frame is, by its first header.
@@ -49,12 +50,12 @@ const (
 //
 // The zero Frame is an empty one.
 type Frame struct {
-	// text is the message as received, delimiter included, and behind it a
-	// table: where in the message every line begins, and at the end the
-	// delimiter, in 2 bytes each, or 4 if wide. It is a pointer because fmt
-	// prints the fields of an unexported *Frame in someone's struct under some
-	// verbs, but not what they point to.
-	text *string
+	// text is the first byte of the message as received, delimiter included, and
+	// behind it a table: where in the message every line begins, and at the end
+	// the delimiter, in width bytes each. It is no string because fmt prints the
+	// fields of an unexported *Frame in someone's struct under some verbs, but
+	// not what they point to; and it mostly points into the frame's own memory.
+	text *byte
 
 	size  uint32 // of the message
 	count uint32 // lines
@@ -62,8 +63,14 @@ type Frame struct {
 	raw   uint32 // index of the first raw output line of a Response: Follows; 0 = none
 	id    uint32 // index of the first ActionID, and 1; 0 = none
 	kind  Kind
-	wide  bool // the message has more than 64 KiB
+	width uint8 // narrow or wide
 }
+
+// Bytes of an offset: in a message of up to 64 KiB, and in a larger one.
+const (
+	narrow = 2
+	wide   = 4
+)
 
 // Kind classifies the frame by its first header. Asterisk puts Response into
 // events and Event into list items (OriginateResponse, ResourceListDetail), so
@@ -160,10 +167,12 @@ func (f *Frame) Len() int { return int(f.count) }
 // delimiter. Blank lines that strayed before it are not part of it. Mind that
 // it can hold secrets.
 func (f *Frame) Wire() string {
-	if f.text == nil { // the zero Frame
-		return ""
-	}
-	return (*f.text)[:f.size]
+	return unsafe.String(f.text, f.size) // of nil, the zero Frame, ""
+}
+
+// memory returns the message and the table. Nobody writes to them any more.
+func (f *Frame) memory() string {
+	return unsafe.String(f.text, int(f.size)+int(f.width)*int(f.count+1))
 }
 
 // String returns kind, name and number of headers, and no value of any other
@@ -189,14 +198,13 @@ func (f *Frame) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // span returns where in text line i begins and where the next one does.
 func (f *Frame) span(i int) (start, end int) {
-	text := *f.text
-	if f.wide {
-		t := text[int(f.size)+4*i:]
+	if f.width == wide {
+		t := f.memory()[int(f.size)+wide*i:]
 		_ = t[7]
 		return int(t[0]) | int(t[1])<<8 | int(t[2])<<16 | int(t[3])<<24,
 			int(t[4]) | int(t[5])<<8 | int(t[6])<<16 | int(t[7])<<24
 	}
-	t := text[int(f.size)+2*i:]
+	t := f.memory()[int(f.size)+narrow*i:]
 	_ = t[3]
 	both := uint32(t[0]) | uint32(t[1])<<8 | uint32(t[2])<<16 | uint32(t[3])<<24 // one load
 	return int(both & 0xffff), int(both >> 16)
@@ -205,7 +213,7 @@ func (f *Frame) span(i int) (start, end int) {
 // line returns line i without its line end.
 func (f *Frame) line(i int) string {
 	start, end := f.span(i)
-	return trimCR((*f.text)[start : end-1])
+	return trimCR(f.Wire()[start : end-1])
 }
 
 // header cuts line i at its first colon and drops one blank after it: more of
@@ -230,7 +238,7 @@ func (f *Frame) match(i int, key string) (string, bool) {
 		return v, equalFold(k, key)
 	}
 	start, end := f.span(i)
-	line := (*f.text)[start:end]
+	line := f.Wire()[start:end]
 	if len(key) >= len(line) || line[len(key)] != ':' {
 		return "", false
 	}
