@@ -125,8 +125,9 @@ func (r *Ring) shrink() {
 	if r.n > 0 {
 		return
 	}
+	r.head = 0
 	if len(r.buf) > ringKept && r.most <= len(r.buf)/4 {
-		r.buf, r.head = nil, 0
+		r.buf = nil
 	}
 	r.most -= r.most / 8
 }
