@@ -35,9 +35,11 @@ func NewReloader(cluster *ami.Cluster, c *Config) *Reloader {
 }
 
 // asStarted gives a node the event mask that it has in the cluster as it was
-// started: whether subscriptions make the mask is settled there.
+// started: whether subscriptions make the mask is settled there. If they are to
+// from the next start on, the node has no mask of its own any more, and keeps the
+// one that it has.
 func (r *Reloader) asStarted(n node) node {
-	if n.events = cmp.Or(n.events, "on"); r.started.num(setting.EventsOnDemand) == 1 {
+	if n.events = cmp.Or(n.events, r.running[n.key].events, "on"); r.started.num(setting.EventsOnDemand) == 1 {
 		n.events = ""
 	}
 	return n

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,9 +198,12 @@ func TestReloadUnderTheOldOptions(t *testing.T) { // H1
 // start. A reload that would change it touches no node.
 func TestReloadOfEventsOnDemand(t *testing.T) { // H1
 	const nodes = "defaults: {username: admin, secret: secret}\nnodes: [{key: a, addr: \"%[1]s\"}]\n"
+	with := func(events string) string { return strings.Replace(nodes, "}]", ", events: "+events+"}]", 1) }
 	for name, tc := range map[string]struct{ started, next string }{
-		"on to off": {"events_on_demand: true\n" + nodes, nodes},
-		"off to on": {nodes, "events_on_demand: true\n" + nodes},
+		"on to off":           {"events_on_demand: true\n" + nodes, nodes},
+		"on to off with mask": {"events_on_demand: true\n" + nodes, with("call")},
+		"off to on":           {nodes, "events_on_demand: true\n" + nodes},
+		"off to on with mask": {with("call"), "events_on_demand: true\n" + nodes},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
