@@ -21,8 +21,6 @@ type Reader struct {
 	src io.Reader
 	lim Limits
 
-	harmless int // a message of so many bytes breaks no limit of bytes
-
 	err error // sticky: from NewReader or src
 
 	buf  []byte
@@ -51,7 +49,7 @@ func NewReader(src io.Reader, lim Limits) *Reader {
 	if err != nil {
 		return &Reader{err: err}
 	}
-	return &Reader{src: src, lim: lim, harmless: min(lim.Frame, lim.Command)}
+	return &Reader{src: src, lim: lim}
 }
 
 // Offset returns how many bytes of the stream belong to what has been returned
@@ -98,7 +96,7 @@ func (r *Reader) Banner() (string, error) {
 func (r *Reader) Next() (*Frame, error) {
 	for {
 		for {
-			if len(r.starts) > 0 && r.scan == r.line && r.outputs == 0 && !r.follows.on {
+			if len(r.starts) > 0 && r.scan == r.line && !r.follows.on {
 				r.takePlainLines()
 			}
 			i := bytes.IndexByte(r.buf[r.scan:r.end], '\n')
@@ -128,17 +126,16 @@ func (r *Reader) Next() (*Frame, error) {
 }
 
 // takePlainLines takes lines of a message that has begun, as endLine does, up to one
-// that is more than another header within the limits. Most of the time of reading
-// goes into this loop.
+// that ends the message or breaks a limit. Most of the time of reading goes into
+// this loop.
 func (r *Reader) takePlainLines() {
 	buf, line, starts := r.buf[:r.end], r.line, r.starts
-	end := min(r.message+r.harmless, r.end)
-lines:
-	for len(starts) < r.lim.Headers {
+	for {
 		i := bytes.IndexByte(buf[line:], '\n')
-		if i <= 1 || i > r.lim.Line || line+i >= end { // none, or a blank one
+		if i <= 1 || i > r.lim.Line { // none, or a blank one
 			break
 		}
+		next, output, outputs := line+i+1, r.output, r.outputs
 		switch buf[line] | 0x20 {
 		case 'a':
 			if r.id == 0 && isHeader(buf[line:line+i], actionIDName) {
@@ -146,11 +143,14 @@ lines:
 			}
 		case 'o':
 			if isOutput(buf[line : line+i]) {
-				break lines
+				output, outputs = output+i+1, outputs+1
 			}
 		}
+		if len(starts)-outputs >= r.lim.Headers || output > r.lim.Command || next-r.message-output > r.lim.Frame {
+			break
+		}
 		starts = append(starts, uint32(line-r.message))
-		line += i + 1
+		line, r.output, r.outputs = next, output, outputs
 	}
 	r.starts, r.line, r.scan = starts, line, line
 }
@@ -205,13 +205,6 @@ func (r *Reader) note(line []byte) {
 
 // check compares the message with the limits that hold for all of its lines.
 func (r *Reader) check() error {
-	if len(r.starts) <= r.lim.Headers && r.line-r.message <= r.harmless {
-		return nil
-	}
-	return r.exceeded()
-}
-
-func (r *Reader) exceeded() error {
 	switch {
 	case len(r.starts)-r.outputs > r.lim.Headers:
 		return r.reject(TooManyHeaders, r.lim.Headers)
