@@ -178,13 +178,13 @@ func (b *Bridge) bridge(ctx context.Context, w *work) error {
 	w.leaving.Store(true)
 	grace := time.AfterFunc(o.Grace, kill)
 	defer grace.Stop()
-	serving.Wait()
 	leasing.Wait() // they have let go of the nodes
 	quiet, cancel := context.WithTimeout(last, o.Grace/2)
 	defer cancel()
 	if e := b.cluster.Shutdown(quiet); e != nil {
 		o.Logger.Warn("actions were cut short", "error", e)
 	}
+	serving.Wait() // no action is pending any more
 	unwatch()
 	hearing.Wait()
 	w.journal.finish()

@@ -1,0 +1,5 @@
+package jetstream_test
+
+const asBridge = "TEST_AS_BRIDGE"
+
+func beBridge() {}
