@@ -49,10 +49,10 @@ func newPublisher(w *work, b *Bridge, v *envelope) *publisher {
 	return p
 }
 
-// How much is published at a time.
+// How much is offered to the broker at a time.
 const (
-	batchRecords = 1000
-	batchBytes   = 1 << 20
+	batchRecords = 4000
+	batchBytes   = 4 << 20
 )
 
 // headsMost bounds what is remembered of holds, which end and never come again.

@@ -90,7 +90,7 @@ func BenchmarkPublishAlone(b *testing.B) {
 func BenchmarkPublish(b *testing.B) {
 	s := serve(b)
 	br := broker(b, s.URL())
-	list := records("pbx1", 0, 1, 1000)
+	list := records("pbx1", 0, 1, 5000)
 	for i := range list {
 		list[i].Payload = make([]byte, 800)
 	}
