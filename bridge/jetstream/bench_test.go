@@ -24,7 +24,7 @@ func BenchmarkBridge(b *testing.B) {
 	s := serve(b)
 	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
 	defer srv.Close()
-	cl, err := ami.NewCluster([]ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}})
+	cl, err := ami.NewCluster([]ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}, ami.WithEventQueue(1_000_000)) // nothing may be lost, however busy the processor
 	require.NoError(b, err)
 	br, err := bridge.New(cl, broker(b, s.URL()), bridge.Options{Dir: b.TempDir(), Instance: "bench", Buffer: 1_000_000})
 	require.NoError(b, err)

@@ -55,7 +55,7 @@ func (s *setup) run(ctx context.Context) error {
 	for key, addr := range s.Nodes {
 		nodes = append(nodes, ami.Node{Key: key, Addr: addr, Username: "admin", Secret: ami.NewSecret("secret")})
 	}
-	cl, err := ami.NewCluster(nodes)
+	cl, err := ami.NewCluster(nodes, ami.WithEventQueue(1_000_000)) // nothing may be lost, however busy the processor
 	if err != nil {
 		return err
 	}

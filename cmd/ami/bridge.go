@@ -126,6 +126,10 @@ func (b *bridging) check() error {
 	return nil
 }
 
+// eventQueue is how many events of a node may wait. It is more than the default of
+// the library: the disk is behind it, so that memory is the only bound.
+const eventQueue = 100_000
+
 // run bridges until ctx ends.
 func (b *bridging) run(ctx context.Context, level slog.Leveler) error {
 	if err := b.check(); err != nil {
@@ -146,7 +150,8 @@ func (b *bridging) run(ctx context.Context, level slog.Leveler) error {
 	defer end()
 	b.log = log
 	metrics := amiprom.NewCollector()
-	cluster, err := ami.NewCluster(c.Nodes(), append(c.Options(), ami.WithLogger(log), ami.WithObserver(metrics))...)
+	options := append([]ami.Option{ami.WithEventQueue(eventQueue)}, c.Options()...) // the configuration has the last word
+	cluster, err := ami.NewCluster(c.Nodes(), append(options, ami.WithLogger(log), ami.WithObserver(metrics))...)
 	if err != nil {
 		return err
 	}
