@@ -127,6 +127,11 @@ func (l *leases) drop(node string) *tenure {
 // hold brings the node into the cluster and fences it anew whenever that is
 // needed, until ctx ends.
 func (l *leases) hold(ctx context.Context, t *tenure) {
+	select { // what an earlier instance has left has its token, which the fence ends
+	case <-l.publisher.caughtUp:
+	case <-ctx.Done():
+		return
+	}
 	instance, ok := l.fence(ctx, t.node)
 	if !ok {
 		return

@@ -234,6 +234,39 @@ func TestGracefulStop(t *testing.T) {
 	})
 }
 
+// TestCaughtUp: a fence waits until what an earlier instance has left is out.
+func TestCaughtUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, broker := t.TempDir(), newShelf()
+		broker.away = true
+		servers := fakes(t, "pbx1")
+		first := start(t, servers, broker, Options{Dir: dir, Grace: time.Second})
+		first.ready(t)
+		flood(t, servers["pbx1"], 5000)
+		synctest.Wait()
+		first.stop(t)
+
+		second := start(t, servers, broker, Options{Dir: dir})
+		second.ready(t)
+		synctest.Wait()
+		p := second.work.Load().publisher
+		select {
+		case <-p.caughtUp:
+			require.Fail(t, "nothing is out yet")
+		default:
+		}
+		broker.set(func(s *shelf) { s.away = false })
+		<-p.caughtUp
+		events, _ := verify(t, broker.all())
+		require.Equal(t, 5000, events["pbx1"])
+		second.stop(t)
+		third := start(t, servers, broker, Options{Dir: dir})
+		third.ready(t)
+		<-third.work.Load().publisher.caughtUp // there was nothing
+		third.stop(t)
+	})
+}
+
 // TestDirInUse: two processes cannot have the same folder.
 func TestDirInUse(t *testing.T) {
 	broker, dir := newShelf(), t.TempDir()

@@ -26,6 +26,9 @@ type publisher struct {
 	fenced  func(node, instance string)
 	waiters waiters
 
+	backlog  uint64        // entries that were in the spool at the start and are not out
+	caughtUp chan struct{} // closed when all of them are
+
 	up       atomic.Bool // the last attempt went well, or there was none
 	decoder  decoder
 	envelope *envelope
@@ -46,6 +49,9 @@ func newPublisher(w *work, b *Bridge, v *envelope) *publisher {
 		fenced: func(string, string) {}, envelope: v, heads: make(map[string]head), dead: make(map[string]bool),
 	}
 	p.up.Store(true)
+	p.caughtUp = make(chan struct{})
+	p.backlog = w.spool.Stats().Entries
+	p.caught(0)
 	return p
 }
 
@@ -77,11 +83,31 @@ func (p *publisher) run(ctx, reading context.Context) {
 			return // they stay in the spool
 		}
 		p.waiters.passed(p.heads)
+		p.caught(uint64(len(b.Entries)) + missing(b.Losses))
 		if err = p.spool.Ack(b.Last); err != nil {
 			p.log.Error("what was published will be published again after a restart", "error", err)
 		}
 		retry.Reset()
 	}
+}
+
+// caught counts entries that are out against the backlog.
+func (p *publisher) caught(entries uint64) {
+	select {
+	case <-p.caughtUp:
+		return
+	default:
+	}
+	if p.backlog -= min(p.backlog, entries); p.backlog == 0 {
+		close(p.caughtUp)
+	}
+}
+
+func missing(losses []spool.Loss) (n uint64) {
+	for _, l := range losses {
+		n += l.Count
+	}
+	return n
 }
 
 // take makes records of a batch, with gaps where others are missing.

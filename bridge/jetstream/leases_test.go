@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"context"
 	"encoding/json"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,6 +28,11 @@ type member struct {
 
 func join(t *testing.T, url, instance string, nodes []ami.Node) *member {
 	t.Helper()
+	return joinWith(t, url, nodes, bridge.Options{Dir: t.TempDir(), Instance: instance})
+}
+
+func joinWith(t *testing.T, url string, nodes []ami.Node, o bridge.Options) *member {
+	t.Helper()
 	cl, err := ami.NewCluster(nodes)
 	require.NoError(t, err)
 	nc, err := amijs.Connect(url)
@@ -35,9 +41,10 @@ func join(t *testing.T, url, instance string, nodes []ami.Node) *member {
 	require.NoError(t, err)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	keeper, err := lease.New(js, lease.Options{Instance: instance, TTL: 2 * time.Second})
+	keeper, err := lease.New(js, lease.Options{Instance: o.Instance, TTL: 2 * time.Second, Grace: time.Second})
 	require.NoError(t, err)
-	b, err := bridge.New(cl, broker, bridge.Options{Dir: t.TempDir(), Instance: instance, Leases: keeper, Nodes: nodes})
+	o.Leases, o.Nodes = keeper, nodes
+	b, err := bridge.New(cl, broker, o)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	m := &member{cluster: cl, cancel: cancel, done: make(chan error, 1)}
@@ -145,4 +152,43 @@ func TestLeases(t *testing.T) {
 	}
 	require.Equal(t, 2+2, moved, "two to b, and the two others when a left")
 	require.Equal(t, 2+2+4, finals, "all that was let go of")
+}
+
+// TestLeasesSpool: what an instance has left in its spool is published by the next
+// one before that ends the old token.
+func TestLeasesSpool(t *testing.T) {
+	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+	t.Cleanup(srv.Close)
+	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
+	s := &site{store: t.TempDir(), addr: "127.0.0.1:0"}
+	s.revive(t)
+	s.URL = s.nats.URL()
+	u, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	s.addr = u.Host
+	o := bridge.Options{Dir: t.TempDir(), Instance: "a", Grace: time.Second}
+	a := joinWith(t, s.URL, nodes, o)
+	a.holds(t, 1)
+	require.NoError(t, srv.Flood(t.Context(), 0, 10))
+	s.atLeast(t, 10)
+	s.nats.Close()
+	require.NoError(t, srv.Flood(t.Context(), 0, 1000))
+	require.Eventually(t, func() bool {
+		c, ok := a.cluster.Node("pbx1")
+		return ok && c.Stats().Events >= 1010 && a.cluster.Stats().Delivery.Buffered == 0
+	}, soon, 10*time.Millisecond)
+	a.leave(t)
+	s.revive(t)
+	defer s.nats.Close()
+	again := joinWith(t, s.URL, nodes, o)
+	again.holds(t, 1)
+	again.leave(t)
+	_, js := client(t, s.URL)
+	events := 0
+	for _, id := range stored(t, js) {
+		if strings.Contains(id, "/pbx1/1/") {
+			events++
+		}
+	}
+	require.Greater(t, events, 1010)
 }
