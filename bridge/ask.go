@@ -103,7 +103,7 @@ func (a *ask) fields(d *json.Decoder) error {
 			if t, err = d.Token(); err != nil {
 				return err
 			}
-			if err = a.field(key, t); err != nil {
+			if err := a.field(key, t); err != nil {
 				return err
 			}
 		}
@@ -171,7 +171,7 @@ func object(d *json.Decoder, where string, each func(key string) error) error {
 			return malformed("%s%q occurs twice", where, clip(key))
 		}
 		seen[key] = true
-		if err = each(key); err != nil {
+		if err := each(key); err != nil {
 			return err
 		}
 	}

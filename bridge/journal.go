@@ -56,8 +56,10 @@ func newJournal(run string, leased bool, v *envelope, m *memory, lost *lossCount
 
 // events records all events until the subscription ends.
 func (j *journal) events(s *ami.Subscription) {
-	for e := range s.All(context.Background()) { // such a context never ends, and there is no other error
-		j.event(&e)
+	for e, err := range s.All(context.Background()) {
+		if err == nil { // such a context never ends, and there is no other error
+			j.event(&e)
+		}
 	}
 }
 

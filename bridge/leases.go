@@ -95,9 +95,9 @@ func (l *leases) run(ctx, last context.Context) error {
 		}
 	}
 	letting.Wait()
-	if _, left := errors.AsType[*lease.LeaveError](err); left && ctx.Err() != nil {
-		l.log.Warn("not all leases could be given back: others take over when they have run out", "error", err)
-		return nil
+	if left, ok := errors.AsType[*lease.LeaveError](err); ok && ctx.Err() != nil {
+		l.log.Warn("not all leases could be given back: others take over when they have run out", "error", left)
+		err = nil
 	}
 	return err
 }

@@ -279,4 +279,3 @@ func TestDirInUse(t *testing.T) {
 	require.ErrorIs(t, b.Run(t.Context()), spool.ErrLocked)
 	require.Equal(t, 1, broker.closed)
 }
-

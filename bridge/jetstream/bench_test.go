@@ -107,4 +107,3 @@ func BenchmarkPublish(b *testing.B) {
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }
-

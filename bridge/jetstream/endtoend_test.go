@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -257,5 +256,5 @@ func (s *site) verify(t *testing.T, part int) {
 		require.Equal(t, 1, gaps[node], "%s: for the kill", node)
 	}
 	require.Equal(t, 9*part, came+missing)
-	t.Log(fmt.Sprintf("%d events came, %d were on the sockets of the process that was killed", came, missing))
+	t.Logf("%d events came, %d were on the sockets of the process that was killed", came, missing)
 }

@@ -151,7 +151,7 @@ func (b *Broker) commit(ctx context.Context, s *batch) (outcome func() error, er
 	}
 	return func() error {
 		m, err := answer.NextMsgWithContext(ctx)
-		if err = errors.Join(err, answer.Unsubscribe()); err != nil {
+		if err := errors.Join(err, answer.Unsubscribe()); err != nil {
 			return err
 		}
 		return s.outcome(m.Data)

@@ -44,10 +44,10 @@ func (b *Broker) Serve(ctx context.Context, nodes func() []string, handle func(c
 
 // A server has the subscriptions of one Serve.
 type server struct {
-	broker  *Broker
-	ctx     context.Context //nolint:containedctx // of Serve, for the handlers
-	handle  func(context.Context, bridge.Request) []byte
-	subs    map[string]*nats.Subscription // by node, "" for any
+	broker *Broker
+	ctx    context.Context //nolint:containedctx // of Serve, for the handlers
+	handle func(context.Context, bridge.Request) []byte
+	subs   map[string]*nats.Subscription // by node, "" for any
 
 	mu      sync.Mutex
 	over    bool
