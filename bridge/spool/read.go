@@ -162,6 +162,9 @@ func (s *Spool) tell(b *Batch, last Position) {
 func (s *Spool) locate() (load *segment, gap bool) {
 	want := s.read + 1
 	c, g := chunkFor(s.chunks, want), segmentFor(s.segments, want)
+	for g < len(s.segments) && s.segments[g].last < s.segments[g].first {
+		g++ // all of it is damaged
+	}
 	switch {
 	case c < len(s.chunks) && (g == len(s.segments) || max(s.chunks[c].first, want) <= max(s.segments[g].first, want)):
 		s.from = cursor{valid: true, scan: scan{buf: s.chunks[c].buf, prev: s.chunks[c].first - 1, trusted: true}}
