@@ -14,7 +14,7 @@ func (k *Keeper) memberKey() string { return memberPrefix + escape(k.opts.Instan
 func (s *session) tick() error {
 	now := time.Now()
 	if s.waiting {
-		if now.Sub(s.sent) >= s.ttl/2 {
+		if !now.Before(s.limit) {
 			return errSilent
 		}
 		return nil
@@ -31,7 +31,7 @@ func (s *session) tick() error {
 func (s *session) wakeup() time.Time {
 	at := s.due
 	if s.waiting {
-		at = s.sent.Add(s.ttl / 2)
+		at = s.limit
 	} else if expiry, ok := s.view.nextExpiry(); ok && expiry.Before(at) {
 		at = expiry
 	}
@@ -57,18 +57,18 @@ func (s *session) pulse(now time.Time) {
 		return
 	}
 	s.beat++
-	s.sent, s.waiting, s.due = now, true, now.Add(s.ttl/3)
+	s.sent, s.waiting, s.limit, s.due = now, true, now.Add(s.ttl/2), now.Add(s.ttl/3)
 }
 
 // batch takes an entry of the watch and all that wait behind it.
-func (s *session) batch(e jetstream.KeyValueEntry, updates <-chan jetstream.KeyValueEntry) error {
+func (s *session) batch(e jetstream.KeyValueEntry) error {
 	for range 1000 {
 		if err := s.received(e, time.Now()); err != nil {
 			return err
 		}
 		var ok bool
 		select {
-		case e, ok = <-updates:
+		case e, ok = <-s.updates:
 			if !ok {
 				return errWatchClosed
 			}
@@ -81,6 +81,9 @@ func (s *session) batch(e jetstream.KeyValueEntry, updates <-chan jetstream.KeyV
 
 // received takes an entry of the watch.
 func (s *session) received(e jetstream.KeyValueEntry, now time.Time) error {
+	if e == nil { // the mark behind what was there at first
+		return nil
+	}
 	if s.note(s.view, e, now) {
 		s.planned, s.moved = nil, now
 	}
@@ -122,9 +125,13 @@ func (s *session) echo(now time.Time) {
 
 // written takes the result of a write.
 func (s *session) written(w written) error {
-	s.writes.finish(w.key, time.Now())
+	now := time.Now()
+	s.writes.finish(w.key, now)
 	switch {
 	case w.err == nil || outrun(w.err): // the watch tells
+		if soon := now.Add(s.ttl / 10); w.err != nil && w.key == s.memberKey() && soon.Before(s.limit) {
+			s.limit = soon // or it is that of a bucket that was deleted
+		}
 		return nil
 	case w.key == s.memberKey():
 		s.counters.failedWrites.Add(1)

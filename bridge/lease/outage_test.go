@@ -65,7 +65,7 @@ func TestLeaseDeleted(t *testing.T) {
 	require.NoError(t, err)
 	watcher, err := kv.WatchAll(t.Context(), jetstream.UpdatesOnly())
 	require.NoError(t, err)
-	t.Cleanup(func() { end(watcher) })
+	defer func() { require.NoError(t, watcher.Stop()) }()
 	missing := make(map[string]bool)
 	for _, node := range w.nodes {
 		key := leasePrefix + escape(node)
@@ -184,8 +184,10 @@ func TestLeavingAlone(t *testing.T) {
 	a := w.join(t, "a")
 	w.await(t, map[string]int{"a": 3})
 	broker.stop()
+	start := time.Now()
 	var left *LeaveError
 	require.ErrorAs(t, a.quit(), &left)
+	require.Less(t, time.Since(start), ttl)
 	require.Equal(t, w.nodes, left.Nodes)
 	require.Error(t, left.Err)
 }

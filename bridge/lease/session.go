@@ -24,13 +24,15 @@ var (
 // A session is the time of one watch. Its methods run on the goroutine of Run.
 type session struct {
 	*Keeper
-	kv     jetstream.KeyValue
-	writes *writes
+	kv      jetstream.KeyValue
+	updates <-chan jetstream.KeyValueEntry // the watch; nil: there is none yet
+	writes  *writes
 
 	planned map[string]string // nil: has to be made anew
 
 	sent    time.Time // the last write of the own key
 	waiting bool      // for it to come back
+	limit   time.Time // until then
 	proof   time.Time // when the last that came back was sent
 	due     time.Time // the next
 	quiet   time.Time // until then nodes stay where they are
@@ -48,31 +50,31 @@ func (k *Keeper) watch(ctx context.Context) error {
 	// The end of ctx begins the work of leaving.
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
 	s := &session{Keeper: k, writes: newWrites(inner, &running, k.ttl)}
+	defer func() {
+		cancel()
+		s.drain()
+		running.Wait()
+	}()
 
 	if !conn.IsConnected() {
 		return errAway
 	}
 	late := time.AfterFunc(max(k.ttl/2, time.Second), cancel)
-	updates, stop, err := s.open(inner)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	if !late.Stop() {
+	if err := s.open(inner); !late.Stop() {
 		return errSlow
+	} else if err != nil {
+		return err
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
-		case e, ok := <-updates:
+		case e, ok := <-s.updates:
 			if !ok {
 				return errWatchClosed
 			}
-			if err := s.batch(e, updates); err != nil {
+			if err := s.batch(e); err != nil {
 				return err
 			}
 		case w := <-s.writes.results:
@@ -103,50 +105,38 @@ func (k *Keeper) watch(ctx context.Context) error {
 }
 
 // open opens the bucket and reads all of it. What comes after that is on updates,
-// until stop or the end of ctx.
-func (s *session) open(ctx context.Context) (updates <-chan jetstream.KeyValueEntry, stop func(), err error) {
+// until the end of ctx.
+func (s *session) open(ctx context.Context) (err error) {
 	if s.kv, err = s.bucket(ctx); err != nil {
-		return nil, nil, fmt.Errorf("opening bucket %s: %w", s.opts.Bucket, err)
+		return fmt.Errorf("opening bucket %s: %w", s.opts.Bucket, err)
 	}
 	watcher, err := s.kv.WatchAll(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("watching bucket %s: %w", s.opts.Bucket, err)
+		return fmt.Errorf("watching bucket %s: %w", s.opts.Bucket, err)
 	}
-	stop = func() { end(watcher) }
-	defer func() {
-		if err != nil {
-			stop()
-		}
-	}()
+	s.updates = watcher.Updates()
 	fresh, now := newView(s.opts.Instance), time.Now()
-	for {
-		select {
-		case e, ok := <-watcher.Updates():
-			if !ok {
-				return nil, nil, errWatchClosed
-			}
-			if e == nil { // that was all
-				return watcher.Updates(), stop, s.begin(ctx, fresh)
-			}
-			s.note(fresh, e, now)
-		case <-ctx.Done():
-			return nil, nil, errSlow
+	for e := range s.updates {
+		if e == nil { // that was all
+			return s.begin(ctx, fresh)
 		}
+		s.note(fresh, e, now)
 	}
+	return errWatchClosed
 }
 
-// end stops a watch. Its goroutine may be blocked on what nobody reads.
-func end(w jetstream.KeyWatcher) {
-	_ = w.Stop() // it fails if the connection is closed: then the watch ends as well
-	late := time.NewTimer(5 * time.Second)
-	defer late.Stop()
-	for {
+// drain waits for the end of a watch whose context has ended: it may be blocked
+// on what nobody reads. Stop is no alternative, it waits for the broker.
+func (s *session) drain() {
+	late := time.After(5 * time.Second)
+	for s.updates != nil {
 		select {
-		case _, ok := <-w.Updates():
-			if !ok {
+		case _, open := <-s.updates:
+			if !open {
 				return
 			}
-		case <-late.C:
+		case <-late:
+			s.log.Warn("the watch does not end")
 			return
 		}
 	}
