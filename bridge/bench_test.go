@@ -1,4 +1,4 @@
-package jetstream_test
+package bridge_test
 
 import (
 	"context"
@@ -77,33 +77,11 @@ func BenchmarkPublishAlone(b *testing.B) {
 	for b.Loop() {
 		for range benchEvents {
 			n++
-			m := &nats.Msg{Subject: "ami.events.pbx1.event.UserEvent", Data: payload, Header: nats.Header{nats.MsgIdHdr: {fmt.Sprintf("bench-abcdefgh1234.1/pbx1/1/%d", n)}}}
+			m := &nats.Msg{Subject: "ami.events.pbx1.UserEvent", Data: payload, Header: nats.Header{nats.MsgIdHdr: {fmt.Sprintf("bench-abcdefgh1234.1/pbx1/1/%d", n)}}}
 			_, err := js.PublishMsgAsync(m)
 			require.NoError(b, err)
 		}
 		<-js.PublishAsyncComplete()
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
-}
-
-// BenchmarkPublish is the broker alone, without the way to it.
-func BenchmarkPublish(b *testing.B) {
-	s := serve(b)
-	br := broker(b, s.URL())
-	list := records("pbx1", 0, 1, 5000)
-	for i := range list {
-		list[i].Payload = make([]byte, 800)
-	}
-	n := 0
-	for b.Loop() {
-		for range benchEvents / len(list) {
-			for i := range list {
-				list[i].Seq = uint64(n + i + 1)
-			}
-			stored, err := br.Publish(b.Context(), list)
-			require.NoError(b, err)
-			n += stored
-		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 }

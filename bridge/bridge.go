@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -224,7 +225,7 @@ func (b *Bridge) serve(ctx context.Context, r Requester) {
 		}
 		return keys
 	}
-	retry := newRetry()
+	retry, trouble := newRetry(), ""
 	for {
 		start := time.Now()
 		err := r.Serve(ctx, nodes, q.handle)
@@ -233,8 +234,12 @@ func (b *Bridge) serve(ctx context.Context, r Requester) {
 		}
 		if time.Since(start) > retryLast {
 			retry.Reset()
+			trouble = ""
 		}
-		b.options.Logger.Warn("requests are not served", "error", err)
+		if text := fmt.Sprint(err); text != trouble { // once, not at each attempt
+			b.options.Logger.Warn("requests are not served", "error", err)
+			trouble = text
+		}
 		if !pause(ctx, retry.NextBackOff()) {
 			return
 		}

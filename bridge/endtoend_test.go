@@ -1,4 +1,4 @@
-package jetstream_test
+package bridge_test
 
 import (
 	"bytes"
@@ -58,11 +58,7 @@ func (s *setup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	nc, err := amijs.Connect(s.URL, nats.ReconnectWait(50*time.Millisecond))
-	if err != nil {
-		return err
-	}
-	broker, err := amijs.New(nc, amijs.Options{})
+	broker, err := amijs.Open(ctx, amijs.Options{URL: s.URL, Lazy: true})
 	if err != nil {
 		return err
 	}
@@ -97,15 +93,21 @@ type site struct {
 	servers map[string]*amitest.Server
 	nats    *embedded.Server
 	store   string
-	addr    string // of NATS
+	port    int // of NATS
 }
 
 // revive starts NATS again where it was.
 func (s *site) revive(t *testing.T) {
 	t.Helper()
 	var err error
-	s.nats, err = embedded.Start(s.store, s.addr)
+	s.nats, err = embedded.Start(t.Context(), embedded.Options{Dir: s.store, Port: s.port})
 	require.NoError(t, err)
+	if s.URL = s.nats.URL(); s.port == embedded.AnyPort {
+		u, err := url.Parse(s.URL)
+		require.NoError(t, err)
+		s.port, err = strconv.Atoi(u.Port())
+		require.NoError(t, err)
+	}
 }
 
 // count returns how many messages the stream has.
@@ -150,26 +152,21 @@ func (s *site) sessions(t *testing.T) {
 // although NATS dies twice and the bridge is killed once. What was on the socket
 // then is missing, and a gap tells it.
 func TestEndToEnd(t *testing.T) {
-	s := &site{servers: make(map[string]*amitest.Server), store: t.TempDir()}
+	s := &site{servers: make(map[string]*amitest.Server), store: t.TempDir(), port: embedded.AnyPort}
 	s.Dir, s.Nodes = t.TempDir(), make(map[string]string)
 	for _, key := range []string{"pbx1", "pbx2", "pbx3"} {
 		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
 		t.Cleanup(srv.Close)
 		s.servers[key], s.Nodes[key] = srv, srv.Addr()
 	}
-	s.addr = "127.0.0.1:0"
 	s.revive(t)
-	s.URL = s.nats.URL()
-	u, err := url.Parse(s.URL)
-	require.NoError(t, err)
-	s.addr = u.Host
 
 	c := s.start(t)
 	s.sessions(t)
 	const part = each / 3
 	flooding := s.flood(t, 1, part)
 	s.atLeast(t, part/2)
-	s.nats.Close()
+	require.NoError(t, s.nats.Close())
 	flooding.Wait()
 	s.revive(t)
 	s.atLeast(t, 3*part)
@@ -185,7 +182,7 @@ func TestEndToEnd(t *testing.T) {
 	before := s.count(t)
 	flooding = s.flood(t, 3, part)
 	s.atLeast(t, before+part/2)
-	s.nats.Close()
+	require.NoError(t, s.nats.Close())
 	flooding.Wait()
 	s.revive(t)
 	s.atLeast(t, before+3*part)
@@ -195,7 +192,7 @@ func TestEndToEnd(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(s.Dir, "spool", "*"))
 	require.NoError(t, err)
 	require.NotEmpty(t, left)
-	s.nats.Close()
+	require.NoError(t, s.nats.Close())
 }
 
 // verify reads the stream from its beginning.
@@ -258,3 +255,35 @@ func (s *site) verify(t *testing.T, part int) {
 	require.Equal(t, 9*part, came+missing)
 	t.Logf("%d events came, %d were on the sockets of the process that was killed", came, missing)
 }
+
+// client is one that consumes.
+func client(t testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return nc, js
+}
+
+// serve starts a NATS server.
+func serve(t testing.TB) *embedded.Server {
+	t.Helper()
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Port: embedded.AnyPort})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// broker makes one on a server.
+func broker(t testing.TB, url string) *amijs.Broker {
+	t.Helper()
+	b, err := amijs.Open(t.Context(), amijs.Options{URL: url})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// soon bounds what a test waits for; only a failure takes that long.
+const soon = time.Minute

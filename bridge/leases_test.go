@@ -1,9 +1,8 @@
-package jetstream_test
+package bridge_test
 
 import (
 	"context"
 	"encoding/json"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/embedded"
 	amijs "github.com/apn/ami/bridge/jetstream"
 	"github.com/apn/ami/bridge/lease"
 )
@@ -35,12 +35,9 @@ func joinWith(t *testing.T, url string, nodes []ami.Node, o bridge.Options) *mem
 	t.Helper()
 	cl, err := ami.NewCluster(nodes)
 	require.NoError(t, err)
-	nc, err := amijs.Connect(url)
+	broker, err := amijs.Open(t.Context(), amijs.Options{URL: url})
 	require.NoError(t, err)
-	broker, err := amijs.New(nc, amijs.Options{})
-	require.NoError(t, err)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
+	_, js := client(t, url)
 	keeper, err := lease.New(js, lease.Options{Instance: o.Instance, TTL: 2 * time.Second, Grace: time.Second})
 	require.NoError(t, err)
 	o.Leases, o.Nodes = keeper, nodes
@@ -118,17 +115,17 @@ func TestLeases(t *testing.T) {
 		m, err := messages.Next()
 		require.NoError(t, err)
 		var p struct {
-			ID, Node, Kind, Event string
-			Seq                   uint64
-			Headers               map[string]any
-			Gap                   struct{ Final bool }
+			ID, Instance, Node, Kind, Event string
+			Seq                             uint64
+			Headers                         map[string]any
+			Gap                             struct{ Final bool }
 		}
 		require.NoError(t, json.Unmarshal(m.Data(), &p))
-		instance := p.ID[:strings.IndexByte(p.ID, '/')]
+		instance, _, _ := strings.Cut(p.ID, "/")
 		switch p.Kind {
 		case "takeover":
 			takeovers[p.Node]++
-			holder[p.Node], seqs[p.Node] = instance, 0
+			holder[p.Node], seqs[p.Node] = p.Instance, 0
 			continue
 		case "gap":
 			if p.Gap.Final {
@@ -160,18 +157,14 @@ func TestLeasesSpool(t *testing.T) {
 	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
 	t.Cleanup(srv.Close)
 	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
-	s := &site{store: t.TempDir(), addr: "127.0.0.1:0"}
+	s := &site{store: t.TempDir(), port: embedded.AnyPort}
 	s.revive(t)
-	s.URL = s.nats.URL()
-	u, err := url.Parse(s.URL)
-	require.NoError(t, err)
-	s.addr = u.Host
 	o := bridge.Options{Dir: t.TempDir(), Instance: "a", Grace: time.Second}
 	a := joinWith(t, s.URL, nodes, o)
 	a.holds(t, 1)
 	require.NoError(t, srv.Flood(t.Context(), 0, 10))
 	s.atLeast(t, 10)
-	s.nats.Close()
+	require.NoError(t, s.nats.Close())
 	require.NoError(t, srv.Flood(t.Context(), 0, 1000))
 	require.Eventually(t, func() bool {
 		c, ok := a.cluster.Node("pbx1")
@@ -179,16 +172,14 @@ func TestLeasesSpool(t *testing.T) {
 	}, soon, 10*time.Millisecond)
 	a.leave(t)
 	s.revive(t)
-	defer s.nats.Close()
+	defer func() { require.NoError(t, s.nats.Close()) }()
 	again := joinWith(t, s.URL, nodes, o)
 	again.holds(t, 1)
 	again.leave(t)
 	_, js := client(t, s.URL)
-	events := 0
-	for _, id := range stored(t, js) {
-		if strings.Contains(id, "/pbx1/1/") {
-			events++
-		}
-	}
-	require.Greater(t, events, 1010)
+	stream, err := js.Stream(t.Context(), "AMI")
+	require.NoError(t, err)
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("ami.events.pbx1.UserEvent"))
+	require.NoError(t, err)
+	require.Equal(t, uint64(1010), info.State.Subjects["ami.events.pbx1.UserEvent"])
 }

@@ -30,13 +30,14 @@ type bridging struct {
 	app *app
 	log *slog.Logger
 
-	nats, natsCreds, natsListen string
-	data, http                  string
-	allow                       []string
-	instance, source            string
-	cloudEvents, leases         bool
-	grace                       time.Duration
-	spoolBytes                  int64
+	nats, natsCreds     string
+	natsPort            int
+	data, http          string
+	allow               []string
+	instance, source    string
+	cloudEvents, leases bool
+	grace               time.Duration
+	spoolBytes          int64
 }
 
 // bridgeCommand is "ami bridge".
@@ -49,7 +50,7 @@ func (a *app) bridgeCommand() *cobra.Command {
 JetStream, and takes actions from there, so that any number of services work with
 the servers over one login. It runs until it is told to end.
 
-Without --nats it runs a NATS server itself, which listens on --nats-listen and
+Without --nats it runs a NATS server itself, which listens on 127.0.0.1 and
 keeps its streams in --data.
 
 Everything goes through a spool in --data first: a broker that is away, or the
@@ -68,8 +69,8 @@ a --nats of their own outside of them, and a --data and --instance for each.
 
 On SIGHUP it reads the configuration again, as listen does; not with --leases.`,
 		Example: `  ami bridge
-  nats sub 'ami.events.*.event.Hangup'            what it publishes
-  nats req ami.do.pbx1 '{"action":"CoreShowChannels"}'
+  nats sub 'ami.events.*.Hangup'                 what it publishes
+  nats req ami.actions.pbx1 '{"action":"CoreShowChannels"}'
   ami bridge --nats nats://broker.example.com --data /var/lib/ami-bridge
   ami bridge --allow readonly --allow 'Queue*' --allow pbx1=Originate
   ami bridge --nats nats://broker.example.com --leases --instance bridge-a`,
@@ -80,7 +81,7 @@ On SIGHUP it reads the configuration again, as listen does; not with --leases.`,
 	f := cmd.Flags()
 	f.StringVar(&b.nats, "nats", "", "`URL` of NATS (default $NATS_URL, else a server in this process)")
 	f.StringVar(&b.natsCreds, "nats-creds", "", "`file` with the credentials for NATS")
-	f.StringVar(&b.natsListen, "nats-listen", "127.0.0.1:4222", "`address` of the NATS server in this process")
+	f.IntVar(&b.natsPort, "nats-port", 4222, "`port` of 127.0.0.1 for the NATS server in this process; 0 for any")
 	f.StringVar(&b.data, "data", "ami-bridge", "`folder` of the spool, and of the NATS server in this process")
 	f.StringVar(&b.http, "http", "127.0.0.1:8089", "`address` of health and metrics; \"\" for none")
 	f.StringArrayVar(&b.allow, "allow", nil, "`[node=]action` that requests may ask for; may be repeated (default readonly)")
@@ -114,8 +115,12 @@ func (b *bridging) check() error {
 		return wrong("--data must not be empty")
 	case b.leases && b.nats == "":
 		return wrong("--leases needs --nats: the processes meet there")
+	case b.natsPort < 0 || b.natsPort > 65535:
+		return wrong("--nats-port must be 0 to 65535")
 	case b.natsCreds != "" && b.nats == "":
 		return wrong("--nats-creds needs --nats")
+	case b.natsCreds != "" && !isFile(b.natsCreds):
+		return wrong("--nats-creds: there is no file %s", b.natsCreds)
 	case b.source != "" && !b.cloudEvents:
 		return wrong("--source needs --cloudevents")
 	case b.grace <= 0 || b.grace > time.Hour:
@@ -124,6 +129,11 @@ func (b *bridging) check() error {
 		return wrong("--spool-bytes must be 1048576 at least")
 	}
 	return nil
+}
+
+func isFile(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }
 
 // eventQueue is how many events of a node may wait. It is more than the default of
@@ -156,7 +166,7 @@ func (b *bridging) run(ctx context.Context, level slog.Leveler) error {
 		return err
 	}
 	metrics.WatchCluster(cluster)
-	link, err := b.connect(c)
+	link, err := b.connect(ctx, c)
 	if err != nil {
 		return err
 	}

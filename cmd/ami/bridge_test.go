@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"syscall"
@@ -27,7 +28,7 @@ type bridged struct {
 func startBridge(t *testing.T, file, data string, args ...string) *bridged {
 	t.Helper()
 	b := &bridged{listener: start(t, append([]string{
-		"bridge", "-c", file, "--data", data, "--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--instance", "test", "--json",
+		"bridge", "-c", file, "--data", data, "--nats-port", "0", "--http", "127.0.0.1:0", "--instance", "test", "--json",
 	}, args...)...)}
 	require.NoError(t, json.Unmarshal([]byte(b.line(t)), &b.at))
 	var err error
@@ -74,10 +75,10 @@ func TestBridge(t *testing.T) {
 	b := startBridge(t, file, data)
 	require.NoError(t, srv.WaitSessions(within(t), 1))
 	hangup(srv, "PJSIP/2001-1", 17)
-	require.Contains(t, b.next(t, "ami.events.pbx1.event.Hangup"), `"event":"Hangup","headers":{"Event":"Hangup"`)
+	require.Contains(t, b.next(t, "ami.events.pbx1.Hangup"), `"event":"Hangup","headers":{"Event":"Hangup"`)
 
 	ask := func(node, request string) string {
-		answer, err := b.nc.Request("ami.do."+node, []byte(request), soon)
+		answer, err := b.nc.Request("ami.actions."+node, []byte(request), soon)
 		require.NoError(t, err)
 		return string(answer.Data)
 	}
@@ -97,11 +98,11 @@ func TestBridge(t *testing.T) {
 	require.NoError(t, b.Process.Signal(syscall.SIGHUP))
 	require.NoError(t, other.WaitSessions(within(t), 1))
 	hangup(other, "PJSIP/2002-1", 16)
-	b.next(t, "ami.events.pbx2.event.Hangup")
+	b.next(t, "ami.events.pbx2.Hangup")
 	require.Zero(t, b.ends(t, syscall.SIGTERM), b.errs.String())
 
 	again := startBridge(t, file, data, "--cloudevents")
-	gap := again.next(t, "ami.events.pbx1.gap.>")
+	gap := again.next(t, "ami.events.pbx1.Gap")
 	require.Contains(t, gap, `"specversion":"1.0"`)
 	require.Contains(t, gap, `the bridge was restarted`)
 	require.Zero(t, again.ends(t, syscall.SIGTERM), again.errs.String())
@@ -109,7 +110,10 @@ func TestBridge(t *testing.T) {
 
 // TestBridgeRefuses: wrong calls, and addresses and folders that are in use.
 func TestBridgeRefuses(t *testing.T) {
-	file := nodes(t, fake(t))
+	srv := fake(t)
+	file := nodes(t, srv)
+	_, taken, err := net.SplitHostPort(srv.Addr())
+	require.NoError(t, err)
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -127,13 +131,14 @@ func TestBridgeRefuses(t *testing.T) {
 		{"allow of nothing", []string{"--allow", "pbx1="}, exitUsage, "which action?"},
 		{"allow of no pattern", []string{"--allow", "[a"}, exitUsage, "pattern"},
 		{"bad instance", []string{"--instance", "a b"}, exitUsage, "--instance"},
-		{"bad address of NATS", []string{"--nats-listen", "nowhere"}, exitFailed, "--nats-listen nowhere"},
+		{"bad port of NATS", []string{"--nats-port", "65536"}, exitUsage, "--nats-port"},
+		{"port of NATS in use", []string{"--nats-port", taken}, exitFailed, "in use"},
 		{"bad address of health", []string{"--http", "nowhere"}, exitFailed, "--http"},
 		{"a password in what is no URL", []string{"--nats", "nats://u:hidden@%zz"}, exitUsage, "must be a URL"},
 		{"config", []string{"-c", "none.yaml"}, exitConfig, "none.yaml"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := call(t, append([]string{"bridge", "-c", file, "--data", t.TempDir(), "--nats-listen", "127.0.0.1:0", "--http", ""}, tc.args...)...)
+			e := call(t, append([]string{"bridge", "-c", file, "--data", t.TempDir(), "--nats-port", "0", "--http", ""}, tc.args...)...)
 			require.Equal(t, tc.code, e.code, e.errs)
 			require.Contains(t, e.errs, tc.text)
 			require.NotContains(t, e.errs, "hidden")
