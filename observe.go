@@ -78,9 +78,9 @@ func (c *Client) observe(ctx context.Context, a action.Action) *observation {
 	return o
 }
 
-// begin is Client.begin. The action's own code runs there; its panic, which goes on
+// beginObserved is begin under an observation, if there is one. The action's own code runs there; its panic, which goes on
 // its way, ends the observation as well.
-func (o *observation) begin(c *Client, ctx context.Context, a action.Action, opts []SendOption, m mode) (*correlate.Pending, error) {
+func (c *Client) beginObserved(ctx context.Context, o *observation, a action.Action, opts []SendOption, m mode) (*correlate.Pending, error) {
 	if o == nil {
 		return c.begin(ctx, a, opts, m)
 	}

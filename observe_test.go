@@ -261,8 +261,8 @@ func TestObserverOfBrokenAction(t *testing.T) { // G4, C8
 			"Send":  func() { _, _ = c.Send(t.Context(), broken{}) },
 			"Start": func() { c.Start(t.Context(), broken{}) },
 			"List": func() {
-				for range c.List(t.Context(), broken{}) {
-					t.Error("nothing was sent")
+				for _, err := range c.List(t.Context(), broken{}) {
+					t.Error("nothing was sent", err)
 				}
 			},
 		} {

@@ -38,11 +38,11 @@ func (c *Cursor) Prev() (key, value string) {
 	start := c.offset(c.left)
 	line := trimCR(c.text[start : c.end-1])
 	c.end = start
-	i := strings.IndexByte(line, ':')
-	if i < 0 {
+	before, after, ok := strings.Cut(line, ":")
+	if !ok {
 		return "", line
 	}
-	return line[:i], trimBlank(line[i+1:])
+	return before, trimBlank(after)
 }
 
 func (c *Cursor) offset(line int) int {

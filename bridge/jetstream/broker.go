@@ -31,10 +31,9 @@ type Broker struct {
 
 	serving sync.WaitGroup // calls of Serve
 
-	closing   sync.RWMutex // held to begin a call of Serve
-	counts    counts
-	disorder  sync.Once // it is logged
-	closeOnce sync.Once
+	closing  sync.RWMutex // held to begin a call of Serve
+	counts   counts
+	disorder sync.Once // it is logged
 }
 
 var (

@@ -68,13 +68,13 @@ func (c *child) start(t testing.TB, more ...string) {
 	if c.path == "" {
 		self, err := os.Executable()
 		require.NoError(t, err)
-		c.cmd = exec.Command(self) //nolint:noctx // ends by kill
+		c.cmd = exec.Command(self)
 		c.cmd.Env = append(os.Environ(), childDir+"="+c.dir, fmt.Sprintf("%s=%d", childPort, c.port))
 	} else {
 		file := filepath.Join(c.dir, "server.conf")
 		text := fmt.Sprintf("listen: 127.0.0.1:%d\njetstream {store_dir: %q}\n%s\n", c.port, filepath.Join(c.dir, "data"), strings.Join(more, "\n"))
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		c.cmd = exec.Command(c.path, "-c", file) //nolint:noctx // ends by kill
+		c.cmd = exec.Command(c.path, "-c", file)
 	}
 	_, err := c.cmd.StdinPipe()
 	require.NoError(t, err)

@@ -96,7 +96,7 @@ func (o *Options) complete() error {
 	if (o.URL == "") == (o.Server == nil) {
 		refuse("URL", o.shown(), "one of URL and Server must be given, and not both")
 	}
-	for _, one := range strings.Split(o.URL, ",") {
+	for one := range strings.SplitSeq(o.URL, ",") {
 		u, err := url.Parse(strings.TrimSpace(one))
 		switch {
 		case err != nil:
@@ -145,7 +145,7 @@ func (o *Options) shown() string {
 		return fmt.Sprintf("%T", o.Server)
 	}
 	shown := []string{}
-	for _, one := range strings.Split(o.URL, ",") {
+	for one := range strings.SplitSeq(o.URL, ",") {
 		u, err := url.Parse(strings.TrimSpace(one))
 		if err != nil {
 			shown = append(shown, "(no URL)")
