@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/embedded"
 )
 
 // A bridged is a process of "ami bridge" and where it is.
@@ -144,6 +147,34 @@ func TestBridgeRefuses(t *testing.T) {
 			require.NotContains(t, e.errs, "hidden")
 		})
 	}
+}
+
+// TestBridgeLeases: two processes share two nodes, and one takes over what the
+// other leaves.
+func TestBridgeLeases(t *testing.T) {
+	broker, err := embedded.Start(within(t), embedded.Options{Dir: t.TempDir(), Port: embedded.AnyPort})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, broker.Close()) }()
+	file := nodes(t, fake(t), fake(t))
+	a := startBridge(t, file, t.TempDir(), "--nats", broker.URL(), "--leases", "--instance", "a")
+	a.hasReady(t, 2)
+	b := startBridge(t, file, t.TempDir(), "--nats", broker.URL(), "--leases", "--instance", "b")
+	a.hasReady(t, 1)
+	b.hasReady(t, 1)
+	require.Zero(t, a.ends(t, syscall.SIGTERM), a.errs.String())
+	b.hasReady(t, 2)
+	require.Zero(t, b.ends(t, syscall.SIGTERM), b.errs.String())
+	b.nc.Close()
+	a.nc.Close()
+}
+
+// hasReady waits until the process has so many nodes, and all are ready.
+func (b *bridged) hasReady(t *testing.T, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		_, body := b.get(t, "/readyz")
+		return strings.Contains(body, fmt.Sprintf(`"nodes":%d,"nodes_ready":%d`, n, n))
+	}, soon, 50*time.Millisecond, b.errs)
 }
 
 func TestParseAllow(t *testing.T) {
