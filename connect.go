@@ -175,7 +175,7 @@ func (s *session) ask(a action.Action) (*frame.Frame, error) {
 			}
 			return nil, err
 		}
-		if f.Kind() != frame.Response || f.Get("ActionID") != p.ID {
+		if f.Kind() != frame.Response || f.ActionID() != p.ID {
 			continue
 		}
 		if f.Name() == "Success" {

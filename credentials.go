@@ -94,7 +94,7 @@ func (l *lane) askSecret(ctx context.Context) (Secret, error) {
 	return secret, nil
 }
 
-// A callbackError is an error of a SecretFunc whose text may be shown.
+// A callbackError is an error of a SecretFunc or TLSFunc whose text may be shown.
 type callbackError struct {
 	text string
 	err  error
@@ -120,7 +120,7 @@ func (l *lane) askTLS(ctx context.Context) (*tls.Config, error) {
 	config, err := l.secure.call(ctx, c.node.TLSFunc)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, &callbackError{text: c.cfg.redact.Text(err.Error()), err: err}
 	case config == nil:
 		return nil, errors.New("the callback returned no TLS config")
 	case tooOld(config) != "":

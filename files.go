@@ -31,6 +31,9 @@ const largestFile = 1 << 20
 
 // readFile reads a regular file: opening a pipe could wait for ever.
 func readFile(name string) ([]byte, error) {
+	if strings.ContainsAny(name, "\r\n") { // a key in place of its file: it must not be shown
+		return nil, &FileError{File: "[redacted]", Err: errors.New("must be the name of a file, and looks like the content of one")}
+	}
 	info, err := os.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("is no regular file")

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/big"
@@ -294,4 +295,30 @@ func TestDefaultPortOfTLSFunc(t *testing.T) { // D3
 	require.NoError(t, err)
 	require.Equal(t, "192.0.2.1:5039", c.Node().Addr)
 	require.NoError(t, c.Close())
+}
+
+// TestContentInPlaceOfAFile: a key that stands where the name of its file belongs
+// is not shown.
+func TestContentInPlaceOfAFile(t *testing.T) { // G2, H1
+	const pem = "-----BEGIN EC PRIVATE KEY-----\ncanary\n-----END EC PRIVATE KEY-----\n"
+	_, err := ami.SecretFile(pem)(t.Context())
+	require.ErrorContains(t, err, "must be the name of a file")
+	require.NotContains(t, err.Error(), "canary")
+	for _, f := range []ami.TLSFiles{{CA: pem}, {Certificate: pem, Key: "k"}} {
+		_, err := f.Config(t.Context())
+		require.ErrorContains(t, err, "must be the name of a file")
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), "canary")
+	}
+}
+
+// TestErrorOfTLSFuncIsRedacted: as that of a SecretFunc is.
+func TestErrorOfTLSFuncIsRedacted(t *testing.T) { // G2
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		n := node(srv)
+		cause := errors.New("vault: https://vault.example/?token=canary: 403")
+		n.TLSFunc = func(context.Context) (*tls.Config, error) { return nil, cause }
+		_, err := ami.Dial(t.Context(), n, ami.WithDialer(srv.DialContext))
+		require.ErrorIs(t, err, cause)
+		require.NotContains(t, err.Error(), "canary")
+	})
 }

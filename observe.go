@@ -2,6 +2,7 @@ package ami
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"time"
 
@@ -14,9 +15,8 @@ import (
 // cost until somebody asks.
 //
 // ActionEnded is called once for each Send, Start and List of a Client or, for
-// the node that was chosen, of a Cluster; not for the library's own keepalives,
-// for an action for which no node was found, or for one whose own code panics. It
-// runs on the goroutine of the caller before that gets the answer, for Start on
+// the node that was chosen, of a Cluster; also for an action whose own code panics,
+// not for the library's own keepalives, or if no node was found. It runs on the goroutine of the caller before that gets the answer, for Start on
 // one of its own, which Close waits for. It may be called by many goroutines at
 // the same time, must return soon, and must not close what it observes. If it
 // panics that is counted and logged; see Stats.ObserverPanics.
@@ -46,7 +46,7 @@ type ActionEnd struct {
 	Accepted time.Time
 	Ended    time.Time
 
-	Err error // what Send has returned
+	Err error // what Send has returned; another one if the action's own code panicked
 }
 
 // WithObserver adds an observer; one that is an ActionStarter is used as such.
@@ -77,6 +77,25 @@ func (c *Client) observe(ctx context.Context, a action.Action) *observation {
 	}
 	return o
 }
+
+// beginObserved is begin under an observation, if there is one. The action's own code runs there; its panic, which goes on
+// its way, ends the observation as well.
+func (c *Client) beginObserved(ctx context.Context, o *observation, a action.Action, opts []SendOption, m mode) (*correlate.Pending, error) {
+	if o == nil {
+		return c.begin(ctx, a, opts, m)
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			o.tell(nil, errPanicked)
+		}
+	}()
+	p, err := c.begin(ctx, a, opts, m)
+	returned = true
+	return p, err
+}
+
+var errPanicked = errors.New("ami: the action's own code panicked")
 
 // tell ends the observation. p is nil if the action was refused.
 func (o *observation) tell(p *correlate.Pending, err error) {

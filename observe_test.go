@@ -16,6 +16,7 @@ import (
 	"github.com/apn/ami/action"
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/event"
+	"github.com/apn/ami/frame"
 )
 
 // ends collects what an Observer is told.
@@ -242,5 +243,35 @@ func TestStatsOfCluster(t *testing.T) { // G4
 		require.Zero(t, s.Nodes["pbx1"].Delivery)
 		require.NoError(t, cl.Close())
 		require.NoError(t, <-done)
+	})
+}
+
+// broken is an action whose own code panics.
+type broken struct{ action.Ping }
+
+func (broken) AppendFields([]frame.Field) ([]frame.Field, error) { panic("broken") }
+
+// TestObserverOfBrokenAction: a panic of the action's own code reaches the caller,
+// and the observation ends.
+func TestObserverOfBrokenAction(t *testing.T) { // G4, C8
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		o := new(ends)
+		c := dial(t, srv, ami.WithObserver(o))
+		for name, send := range map[string]func(){
+			"Send":  func() { _, _ = c.Send(t.Context(), broken{}) },
+			"Start": func() { c.Start(t.Context(), broken{}) },
+			"List": func() {
+				for _, err := range c.List(t.Context(), broken{}) {
+					t.Error("nothing was sent", err)
+				}
+			},
+		} {
+			require.PanicsWithValue(t, "broken", send, name)
+			e := o.last(t)
+			require.ErrorContains(t, e.Err, "panicked", name)
+			require.False(t, e.Sent)
+		}
+		_, err := c.Send(t.Context(), action.Ping{})
+		require.NoError(t, err)
 	})
 }

@@ -115,7 +115,7 @@ func (p *Pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.Strin
 // answer that comes later is counted and dropped.
 func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) (*Response, error) {
 	o := c.observe(ctx, a)
-	p, err := c.begin(ctx, a, opts, awaited)
+	p, err := c.beginObserved(ctx, o, a, opts, awaited)
 	if err != nil {
 		o.tell(nil, err)
 		return nil, err
@@ -139,7 +139,7 @@ func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) 
 // not be sent is done already. ctx bounds the whole answer.
 func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption) *Pending {
 	o := c.observe(ctx, a)
-	p, err := c.begin(ctx, a, opts, started)
+	p, err := c.beginObserved(ctx, o, a, opts, started)
 	if err != nil {
 		o.tell(nil, err)
 		done := make(chan struct{})
@@ -158,7 +158,7 @@ func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption)
 func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[*frame.Frame, error] {
 	return func(yield func(*frame.Frame, error) bool) {
 		o := c.observe(ctx, a)
-		p, err := c.begin(ctx, a, opts, streamed)
+		p, err := c.beginObserved(ctx, o, a, opts, streamed)
 		if err != nil {
 			o.tell(nil, err)
 			yield(nil, err)

@@ -30,6 +30,8 @@ type session struct {
 
 	// Owned by the reader goroutine.
 	batch     []event.Event
+	at        time.Time   // when what is in batch was read
+	events    uint64      // not counted yet
 	malformed []time.Time // of the malformed messages within the window
 
 	booted   atomic.Bool // FullyBooted was seen
@@ -70,7 +72,7 @@ func (s *session) onFrame(f *frame.Frame) {
 	case correlate.Late:
 		c.count.late.Add(1)
 		if f.Kind() == frame.Response {
-			s.holds.release(f.Get("ActionID"))
+			s.holds.release(f.ActionID())
 		}
 	case correlate.Stranger:
 		c.count.unmatched.Add(1)
@@ -87,12 +89,15 @@ func (s *session) publish(f *frame.Frame) {
 	case "Shutdown":
 		s.shutdown.Store(true)
 	}
-	c.count.events.Add(1)
+	s.events++
 	c.sequence++
 	if !c.feed.interested() {
 		return
 	}
-	s.batch = append(s.batch, event.Event{Node: c.node.Key, Seq: c.sequence, Time: s.conn.LastRead(), Frame: f})
+	if len(s.batch) == 0 {
+		s.at = s.conn.LastRead() // of all: the next read comes behind a flush
+	}
+	s.batch = append(s.batch, event.Event{Node: c.node.Key, Seq: c.sequence, Time: s.at, Frame: f})
 	if len(s.batch) >= batchMost {
 		s.flush()
 	}
@@ -101,6 +106,10 @@ func (s *session) publish(f *frame.Frame) {
 // flush hands the collected events over: before every read that may wait, so
 // that a quiet line adds no delay.
 func (s *session) flush() {
+	if s.events > 0 {
+		s.lane.client.count.events.Add(s.events)
+		s.events = 0
+	}
 	if len(s.batch) == 0 {
 		return
 	}
@@ -123,7 +132,7 @@ func (s *session) onMalformed(e *frame.FormatError) error {
 	if e.Head != nil {
 		c.table.Reject(e.Head, e)
 		if e.Head.Kind() == frame.Response { // it was answered, in whatever way
-			s.holds.release(e.Head.Get("ActionID"))
+			s.holds.release(e.Head.ActionID())
 		}
 	}
 	now := time.Now()

@@ -219,11 +219,11 @@ func (l *lane) logFault(f fault) {
 	if m := f.malformed; m != nil {
 		id := ""
 		if m.Head != nil {
-			id = m.Head.Get("ActionID")
+			id = m.Head.ActionID()
 		}
 		l.log.Warn(msgMalformed, attrEpoch, f.epoch, attrActionID, id,
 			attrReason, string(m.Reason), attrRejectedTotal, l.client.count.rejected.Load())
 		return
 	}
-	l.log.Debug(msgUnmatched, attrEpoch, f.epoch, attrActionID, f.unmatched.Get("ActionID"), attrFrame, f.unmatched)
+	l.log.Debug(msgUnmatched, attrEpoch, f.epoch, attrActionID, f.unmatched.ActionID(), attrFrame, f.unmatched)
 }

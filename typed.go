@@ -32,7 +32,8 @@ func Call[R any](ctx context.Context, s Sender, a action.Typed[R], opts ...SendO
 }
 
 // Decode returns the answer to a in the type that belongs to it, for answers
-// that did not come by Call: of Broadcast, say, or of a Pending.
+// that did not come by Call: of Broadcast, say, or of a Pending. Without an answer,
+// because there was an error, there is nothing to decode: r must not be nil.
 func Decode[R any](a action.Typed[R], r *Response) R {
 	return a.Decode(action.Answer{Node: r.Node, Response: r.Frame, Items: r.Items, End: r.End, Partial: r.Partial})
 }

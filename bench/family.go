@@ -40,12 +40,12 @@ const (
 )
 
 func families() []Family {
-	dials := func(l Library) bool { return l.Name != "ami, action lane" }
+	dials := func(l Library) bool { return l.Name != "ami (action lane)" }
 	noTyped := func(l Library) bool {
-		return l.Name != "ami, typed" && l.Name != "ami, action lane" && (!l.Bound || strings.HasPrefix(l.Name, "raw"))
+		return l.Name != "ami (typed)" && l.Name != "ami (action lane)" && (!l.Bound || strings.HasPrefix(l.Name, "raw"))
 	}
 	commands := func(l Library) bool { return noTyped(l) || l.Name == cuts }
-	floods := func(l Library) bool { return l.Name != "ami, typed" && !l.Bound }
+	floods := func(l Library) bool { return l.Name != "ami (typed)" && !l.Bound }
 	own := func(l Library) bool { return l.Name == "ami" }
 	return []Family{
 		{Name: "parse", Title: "Parsing alone: " + fmt.Sprint(parseEvents) + " events of 422 bytes in memory", Only: func(l Library) bool { return l.Parse != nil }, Measure: parse},

@@ -51,7 +51,7 @@ func ours() Library {
 // oursTyped decodes every event into its struct.
 func oursTyped() Library {
 	return Library{
-		Name: "ami, typed",
+		Name: "ami (typed)",
 		Dial: func(ctx context.Context, addr string, onEvent func(string)) (Session, error) {
 			return dialOurs(ctx, addr, func(ctx context.Context, c *ami.Client) {
 				for e, err := range ami.On[event.Newexten](c, buffer).All(ctx) {
@@ -68,7 +68,7 @@ func oursTyped() Library {
 // oursLane sends actions over a session of their own.
 func oursLane() Library {
 	return Library{
-		Name: "ami, action lane",
+		Name: "ami (action lane)",
 		Dial: func(ctx context.Context, addr string, onEvent func(string)) (Session, error) {
 			return dialOurs(ctx, addr, func(ctx context.Context, c *ami.Client) {
 				for e, err := range c.Subscribe(ami.Named(eventName), buffer).All(ctx) {

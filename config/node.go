@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,7 +30,6 @@ func (n node) same(o node) bool {
 	secrets := n.secret.Reveal() == o.secret.Reveal()
 	n.secret, o.secret, n.weight, o.weight = ami.Secret{}, ami.Secret{}, 0, 0
 	n.secretEnv, o.secretEnv = "", "" // only its content counts
-	n.events, o.events = cmp.Or(n.events, "on"), cmp.Or(o.events, "on")
 	return secrets && n == o
 }
 

@@ -83,16 +83,21 @@ func (r *reader) refuse(e *Error) {
 }
 
 // full reports that no more is to be read.
-func (r *reader) full() bool { return len(r.errs) >= mostErrors || r.seen > mostValues }
+func (r *reader) full() bool { return len(r.errs) >= mostErrors || r.seen >= mostValues }
+
+// count counts one more value.
+func (r *reader) count(n *yaml.Node, at string) {
+	if r.seen++; r.seen == mostValues {
+		r.refuse(&Error{Path: at, Line: n.Line, Value: "more than that", Allowed: fmt.Sprintf("%d values at most, aliases counted as what they stand for", mostValues), Err: ErrValue})
+	}
+}
 
 // read takes what stands at a path.
 func (r *reader) read(n *yaml.Node, at string, b *branch) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	if r.seen++; r.seen == mostValues {
-		r.refuse(&Error{Path: at, Line: n.Line, Value: "more than that", Allowed: fmt.Sprintf("%d values at most, aliases counted as what they stand for", mostValues), Err: ErrValue})
-	}
+	r.count(n, at)
 	switch {
 	case r.full():
 	case n.Kind == yaml.MappingNode && b.below != nil:
@@ -205,7 +210,10 @@ func (r *reader) list(n *yaml.Node, at string, f *field) {
 		if item.Kind == yaml.AliasNode {
 			item = item.Alias
 		}
-		if r.seen++; item.Kind != yaml.ScalarNode || item.Tag != "!!str" {
+		if r.count(item, at); r.full() {
+			return
+		}
+		if item.Kind != yaml.ScalarNode || item.Tag != "!!str" {
 			r.refuse(&Error{Path: fmt.Sprintf("%s[%d]", at, i), Line: item.Line, Value: kindOf(item), Allowed: "a text: put it in quotes", Err: ErrType})
 			continue
 		}

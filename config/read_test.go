@@ -158,6 +158,10 @@ func TestBounds(t *testing.T) { // H1
 
 	require.Len(t, all(t, parseErr([]byte(oneNode+"redaction: {headers: ["+strings.Repeat("1,", 10_000)+"]}\n"))), mostErrors)
 
+	found = all(t, parseErr([]byte(oneNode+"redaction: {headers: ["+strings.Repeat("a,", mostValues)+"]}\n")))
+	require.Len(t, found, 1)
+	require.Equal(t, "more than that", found[0].Value)
+
 	var bomb strings.Builder
 	bomb.WriteString("a: &a [x]\n")
 	for i := range 20 {

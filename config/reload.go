@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,9 +29,20 @@ type Reloader struct {
 func NewReloader(cluster *ami.Cluster, c *Config) *Reloader {
 	r := &Reloader{cluster: cluster, started: c, running: make(map[string]node)}
 	for _, n := range c.nodes {
-		r.running[n.key] = n
+		r.running[n.key] = r.asStarted(n)
 	}
 	return r
+}
+
+// asStarted gives a node the event mask that it has in the cluster as it was
+// started: whether subscriptions make the mask is settled there. If they are to
+// from the next start on, the node has no mask of its own any more, and keeps the
+// one that it has.
+func (r *Reloader) asStarted(n node) node {
+	if n.events = cmp.Or(n.events, r.running[n.key].events, "on"); r.started.num(setting.EventsOnDemand) == 1 {
+		n.events = ""
+	}
+	return n
 }
 
 // Changes are the keys of nodes that Apply has added, removed, replaced, and left
@@ -74,7 +86,9 @@ func (e *NodeError) Unwrap() error { return e.Err }
 // for each node that could not be added, or whose answers the end of ctx cut
 // short; the latter is removed or replaced nevertheless. A node that the options
 // of the start refuse, such as a host name with literal_addresses, is not added,
-// and the one that it should have replaced stays.
+// and the one that it should have replaced stays. So does the default_node of the
+// start if next has it no more: until the restart, which the *RestartError asks
+// for, actions without an address have no other.
 func (r *Reloader) Apply(ctx context.Context, next *Config) (Changes, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,6 +96,7 @@ func (r *Reloader) Apply(ctx context.Context, next *Config) (Changes, error) {
 	var steps []step
 	wanted := make(map[string]bool)
 	for _, n := range next.nodes {
+		n = r.asStarted(n)
 		wanted[n.key] = true
 		old, here := r.running[n.key]
 		_, member := r.cluster.Node(n.key)
@@ -97,7 +112,11 @@ func (r *Reloader) Apply(ctx context.Context, next *Config) (Changes, error) {
 		}
 	}
 	for key, old := range r.running {
-		if !wanted[key] {
+		switch {
+		case wanted[key]:
+		case key == r.started.home(): // actions without an address have no other
+			changes.Kept = append(changes.Kept, key)
+		default:
 			changes.Removed = append(changes.Removed, key)
 			steps = append(steps, step{key: key, old: &old})
 		}
@@ -143,9 +162,6 @@ func (r *Reloader) take(ctx context.Context, s step) (running *node, err error) 
 	var next ami.Node
 	if s.new != nil {
 		next = s.new.client()
-		if r.started.num(setting.EventsOnDemand) == 1 { // that holds until the next start
-			next.Events = ""
-		}
 		// A node must not be removed for one that the options of the start refuse.
 		if err := ami.Check([]ami.Node{next}, r.started.options...); err != nil {
 			return s.old, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,7 +141,6 @@ func TestReloadOfEachField(t *testing.T) { // H1
 		change(&o)
 		require.False(t, n.same(o), field)
 	}
-	require.True(t, node{events: "on"}.same(node{}))
 	a := node{secretEnv: "A", secret: ami.NewSecret("s"), weight: 1}
 	require.True(t, a.same(node{secretEnv: "B", secret: ami.NewSecret("s"), weight: 2}), "the secret is the same")
 }
@@ -190,6 +190,66 @@ func TestReloadUnderTheOldOptions(t *testing.T) { // H1
 			require.Equal(t, before["a"], s.sessions(t)["a"])
 			_, there := s.Node("c")
 			require.False(t, there)
+		}
+	})
+}
+
+// TestReloadOfEventsOnDemand: whether subscriptions make the mask is settled at the
+// start. A reload that would change it touches no node.
+func TestReloadOfEventsOnDemand(t *testing.T) { // H1
+	const nodes = "defaults: {username: admin, secret: secret}\nnodes: [{key: a, addr: \"%[1]s\"}]\n"
+	with := func(events string) string { return strings.Replace(nodes, "}]", ", events: "+events+"}]", 1) }
+	for name, tc := range map[string]struct{ started, next string }{
+		"on to off":           {"events_on_demand: true\n" + nodes, nodes},
+		"on to off with mask": {"events_on_demand: true\n" + nodes, with("call")},
+		"off to on":           {nodes, "events_on_demand: true\n" + nodes},
+		"off to on with mask": {with("call"), "events_on_demand: true\n" + nodes},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSite(t, 1, tc.started)
+				before := s.sessions(t)
+				client, _ := s.Node("a")
+				mask := client.Node().Events
+				for _, file := range []string{tc.next, tc.started, tc.next} {
+					changes, err := s.reloader.Apply(t.Context(), s.parse(t, file))
+					if file == tc.next {
+						e, ok := errors.AsType[*RestartError](err)
+						require.True(t, ok, "%v", err)
+						require.Equal(t, []string{"events_on_demand"}, e.Paths)
+					} else {
+						require.NoError(t, err)
+					}
+					require.Equal(t, Changes{Kept: []string{"a"}}, changes)
+					require.Equal(t, before, s.sessions(t))
+				}
+				// One that does change has the mask of the start.
+				_, err := s.reloader.Apply(t.Context(), s.parse(t, tc.next[:len(tc.next)-3]+", auth: md5}]\n"))
+				require.Error(t, err)
+				client, _ = s.Node("a")
+				require.Equal(t, mask, client.Node().Events)
+				require.Equal(t, ami.AuthMD5, client.Node().Auth)
+			})
+		})
+	}
+}
+
+// TestReloadKeepsTheDefaultNode: actions without an address have no other until the
+// restart.
+func TestReloadKeepsTheDefaultNode(t *testing.T) { // E4, H1
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 2, "defaults: {username: admin, secret: secret}\nnodes: [{key: a, addr: \"%[1]s\"}, {key: b, addr: \"%[2]s\"}]\ndefault_node: a\n")
+		before := s.sessions(t)
+		for range 2 {
+			changes, err := s.reloader.Apply(t.Context(), s.parse(t, "defaults: {username: admin, secret: secret}\nnodes: [{key: b, addr: \"%[2]s\"}] # %[1]s\ndefault_node: b\n"))
+			e, ok := errors.AsType[*RestartError](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, []string{"default_node"}, e.Paths)
+			require.Equal(t, Changes{Kept: []string{"b", "a"}}, changes)
+			require.Equal(t, before, s.sessions(t))
+			r, err := s.Send(t.Context(), action.Ping{})
+			require.NoError(t, err)
+			require.Equal(t, "a", r.Node)
 		}
 	})
 }

@@ -18,19 +18,17 @@ import (
 // says of the channel (UserEvent, or a value with a line end in it).
 type decoder struct {
 	frame      *frame.Frame
-	line       int // of the header before which the next is
+	lines      frame.Cursor
 	key, value string
 	invalid    []FieldError
 }
 
-func decode(e Event) decoder { return decoder{frame: e.Frame, line: e.Frame.Len()} }
+func decode(e Event) decoder { return decoder{frame: e.Frame, lines: e.Frame.Backward()} }
 
 // next goes to the next header that has a name. That of the event is none of them.
 func (d *decoder) next() bool {
-	for d.line > 1 {
-		d.line--
-		d.key, d.value = d.frame.At(d.line)
-		if d.key != "" {
+	for d.lines.Left() > 1 {
+		if d.key, d.value = d.lines.Prev(); d.key != "" {
 			return true
 		}
 	}

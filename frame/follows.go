@@ -64,6 +64,8 @@ func (r *Reader) endFollowsLine(start, stop int) (*Frame, error) {
 	if r.follows.raw > 0 {
 		r.output += r.line - start
 		r.outputs++
+	} else {
+		r.note(line)
 	}
 	r.starts = append(r.starts, uint32(start-r.message))
 	return nil, r.check()
@@ -87,6 +89,9 @@ func isFollowsHeader(line []byte) bool {
 }
 
 // isOutput recognises a line of Command output of Asterisk 14 and later.
-func isOutput(line []byte) bool {
-	return len(line) > len(outputName) && line[len(outputName)] == ':' && equalFold(string(line[:len(outputName)]), outputName)
+func isOutput(line []byte) bool { return isHeader(line, outputName) }
+
+// isHeader recognises a line with that name.
+func isHeader(line []byte, name string) bool {
+	return len(line) > len(name) && line[len(name)] == ':' && equalFold(string(line[:len(name)]), name)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // Kind tells what a frame is, by its first header.
@@ -31,10 +32,12 @@ func (k Kind) String() string {
 	}
 }
 
-// The first header of an event and of a response.
+// The first header of an event and of a response, and what tells to which action
+// a frame belongs.
 const (
 	eventName    = "Event"
 	responseName = "Response"
+	actionIDName = "ActionID"
 )
 
 // A Frame is one message from Asterisk. It is immutable, may be used by many
@@ -47,20 +50,27 @@ const (
 //
 // The zero Frame is an empty one.
 type Frame struct {
-	// text is the message as received, delimiter included, and behind it a
-	// table: where in the message every line begins, and at the end the
-	// delimiter, in 2 bytes each, or 4 if wide. It is a pointer because fmt
-	// prints the fields of an unexported *Frame in someone's struct under some
-	// verbs, but not what they point to.
-	text *string
+	// text is the first byte of the message as received, delimiter included, and
+	// behind it a table: where in the message every line begins, and at the end
+	// the delimiter, in width bytes each. It is no string because fmt prints the
+	// fields of an unexported *Frame in someone's struct under some verbs, but
+	// not what they point to; and it mostly points into the frame's own memory.
+	text *byte
 
 	size  uint32 // of the message
 	count uint32 // lines
 	first uint32 // index of the first header: lines before it have no colon
 	raw   uint32 // index of the first raw output line of a Response: Follows; 0 = none
+	id    uint32 // index of the first ActionID, and 1; 0 = none
 	kind  Kind
-	wide  bool // the message has more than 64 KiB
+	width uint8 // narrow or wide
 }
+
+// Bytes of an offset: in a message of up to 64 KiB, and in a larger one.
+const (
+	narrow = 2
+	wide   = 4
+)
 
 // Kind classifies the frame by its first header. Asterisk puts Response into
 // events and Event into list items (OriginateResponse, ResourceListDetail), so
@@ -88,6 +98,15 @@ func (f *Frame) Name() string {
 	return trimBlank(line[len(key)+1:])
 }
 
+// ActionID is Get("ActionID") without the search.
+func (f *Frame) ActionID() string {
+	if f.id == 0 {
+		return ""
+	}
+	_, v := f.header(int(f.id) - 1)
+	return v
+}
+
 // Get returns the value of the first header named key, whatever the case of
 // either, or "" if there is none.
 func (f *Frame) Get(key string) string {
@@ -97,6 +116,9 @@ func (f *Frame) Get(key string) string {
 
 // Lookup is Get that tells an empty value from an absent header.
 func (f *Frame) Lookup(key string) (value string, ok bool) {
+	if f.width == narrow && f.raw == 0 && key != "" {
+		return lookup(f.memory(), f.size, key)
+	}
 	for i := range f.Len() {
 		if v, ok := f.match(i, key); ok {
 			return v, true
@@ -148,10 +170,12 @@ func (f *Frame) Len() int { return int(f.count) }
 // delimiter. Blank lines that strayed before it are not part of it. Mind that
 // it can hold secrets.
 func (f *Frame) Wire() string {
-	if f.text == nil { // the zero Frame
-		return ""
-	}
-	return (*f.text)[:f.size]
+	return unsafe.String(f.text, f.size) // of nil, the zero Frame, ""
+}
+
+// memory returns the message and the table. Nobody writes to them any more.
+func (f *Frame) memory() string {
+	return unsafe.String(f.text, int(f.size)+int(f.width)*int(f.count+1))
 }
 
 // String returns kind, name and number of headers, and no value of any other
@@ -177,14 +201,13 @@ func (f *Frame) LogValue() slog.Value { return slog.StringValue(f.String()) }
 
 // span returns where in text line i begins and where the next one does.
 func (f *Frame) span(i int) (start, end int) {
-	text := *f.text
-	if f.wide {
-		t := text[int(f.size)+4*i:]
+	if f.width == wide {
+		t := f.memory()[int(f.size)+wide*i:]
 		_ = t[7]
 		return int(t[0]) | int(t[1])<<8 | int(t[2])<<16 | int(t[3])<<24,
 			int(t[4]) | int(t[5])<<8 | int(t[6])<<16 | int(t[7])<<24
 	}
-	t := text[int(f.size)+2*i:]
+	t := f.memory()[int(f.size)+narrow*i:]
 	_ = t[3]
 	both := uint32(t[0]) | uint32(t[1])<<8 | uint32(t[2])<<16 | uint32(t[3])<<24 // one load
 	return int(both & 0xffff), int(both >> 16)
@@ -193,7 +216,7 @@ func (f *Frame) span(i int) (start, end int) {
 // line returns line i without its line end.
 func (f *Frame) line(i int) string {
 	start, end := f.span(i)
-	return trimCR((*f.text)[start : end-1])
+	return trimCR(f.Wire()[start : end-1])
 }
 
 // header cuts line i at its first colon and drops one blank after it: more of
@@ -218,11 +241,29 @@ func (f *Frame) match(i int, key string) (string, bool) {
 		return v, equalFold(k, key)
 	}
 	start, end := f.span(i)
-	line := (*f.text)[start:end]
+	line := f.Wire()[start:end]
 	if len(key) >= len(line) || line[len(key)] != ':' {
 		return "", false
 	}
 	return valueOf(line, key)
+}
+
+// lookup is Lookup in the memory of a frame, nearly any, that has no raw lines and
+// fewer than 64 KiB. It goes over the table without asking for each line anew.
+func lookup(memory string, size uint32, key string) (value string, ok bool) {
+	text, table := memory[:size], memory[size:]
+	end := int(table[0]) | int(table[1])<<8
+	for i := narrow; i+1 < len(table); i += narrow {
+		start := end
+		end = int(table[i]) | int(table[i+1])<<8
+		if end-start <= len(key) || text[start+len(key)] != ':' {
+			continue
+		}
+		if v, ok := valueOf(text[start:end], key); ok {
+			return v, true
+		}
+	}
+	return "", false
 }
 
 // valueOf returns the value of a line, line feed included, if its name is key. The

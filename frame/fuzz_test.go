@@ -137,9 +137,19 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// found checks that the values of each header are found by its name in any case.
+// found checks that the values of each header are found by its name in any case, and
+// that the short cuts lead to the same.
 func found(t *testing.T, f *frame.Frame) {
 	t.Helper()
+	if got, want := f.ActionID(), f.Get("ActionID"); got != want {
+		t.Fatalf("ActionID is %q, noted as %q", want, got)
+	}
+	for c := f.Backward(); c.Left() > 0; {
+		wantKey, wantValue := f.At(c.Left() - 1)
+		if key, value := c.Prev(); key != wantKey || value != wantValue {
+			t.Fatalf("line %d is %q: %q, backwards %q: %q", c.Left(), wantKey, wantValue, key, value)
+		}
+	}
 	for name := range f.All() {
 		var want []string
 		for k, v := range f.All() {

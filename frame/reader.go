@@ -20,6 +20,7 @@ const (
 type Reader struct {
 	src io.Reader
 	lim Limits
+
 	err error // sticky: from NewReader or src
 
 	buf  []byte
@@ -33,6 +34,7 @@ type Reader struct {
 	end     int // first byte not yet read
 
 	starts  []uint32 // offsets of the lines seen, from message
+	id      uint32   // number of the first line with an ActionID, from 1; 0: none yet
 	output  int      // bytes of Command output among them
 	outputs int      // number of such lines
 	follows follows  // what Response: Follows needs
@@ -94,6 +96,9 @@ func (r *Reader) Banner() (string, error) {
 func (r *Reader) Next() (*Frame, error) {
 	for {
 		for {
+			if len(r.starts) > 0 && r.scan == r.line && !r.follows.on {
+				r.takePlainLines()
+			}
 			i := bytes.IndexByte(r.buf[r.scan:r.end], '\n')
 			if i < 0 {
 				r.scan = r.end
@@ -118,6 +123,36 @@ func (r *Reader) Next() (*Frame, error) {
 			return nil, r.reject(BufferFull, r.lim.Buffer)
 		}
 	}
+}
+
+// takePlainLines takes lines of a message that has begun, as endLine does, up to one
+// that ends the message or breaks a limit. Most of the time of reading goes into
+// this loop.
+func (r *Reader) takePlainLines() {
+	buf, line, starts := r.buf[:r.end], r.line, r.starts
+	for {
+		i := bytes.IndexByte(buf[line:], '\n')
+		if i <= 1 || i > r.lim.Line { // none, or a blank one
+			break
+		}
+		next, output, outputs := line+i+1, r.output, r.outputs
+		switch buf[line] | 0x20 {
+		case 'a':
+			if r.id == 0 && isHeader(buf[line:line+i], actionIDName) {
+				r.id = uint32(len(starts)) + 1
+			}
+		case 'o':
+			if isOutput(buf[line : line+i]) {
+				output, outputs = output+i+1, outputs+1
+			}
+		}
+		if len(starts)-outputs >= r.lim.Headers || output > r.lim.Command || next-r.message-output > r.lim.Frame {
+			break
+		}
+		starts = append(starts, uint32(line-r.message))
+		line, r.output, r.outputs = next, output, outputs
+	}
+	r.starts, r.line, r.scan = starts, line, line
 }
 
 // endLine takes the line whose line feed is at nl. It returns a frame if the
@@ -148,14 +183,24 @@ func (r *Reader) endLine(nl int) (*Frame, error) {
 	}
 
 	line := r.buf[start:stop]
-	if len(r.starts) == 0 {
+	switch first := line[0] | 0x20; {
+	case first == 'r' && len(r.starts) == 0:
 		r.follows.on = isFollows(line)
-	} else if line[0]|0x20 == 'o' && isOutput(line) {
+	case first == 'o' && len(r.starts) > 0 && isOutput(line):
 		r.output += r.line - start
 		r.outputs++
+	case first == 'a':
+		r.note(line)
 	}
 	r.starts = append(r.starts, uint32(start-r.message))
 	return nil, r.check()
+}
+
+// note remembers the line with the ActionID, for which every frame is asked.
+func (r *Reader) note(line []byte) {
+	if r.id == 0 && isHeader(line, actionIDName) {
+		r.id = uint32(len(r.starts)) + 1
+	}
 }
 
 // check compares the message with the limits that hold for all of its lines.
@@ -175,7 +220,7 @@ func (r *Reader) check() error {
 // complete returns the frame that the blank line just read has ended. Its last
 // line ends before sentinel.
 func (r *Reader) complete(sentinel int) *Frame {
-	f := alloc(r.buf[r.message:r.line], r.starts, uint32(sentinel-r.message), r.follows.raw)
+	f := r.alloc(r.buf[r.message:r.line], r.starts, uint32(sentinel-r.message))
 	r.skipTo(r.line)
 	return f
 }
@@ -185,7 +230,7 @@ func (r *Reader) complete(sentinel int) *Frame {
 func (r *Reader) reject(reason Reason, limit int) error {
 	err := &FormatError{Reason: reason, Limit: limit, Head: r.head()}
 	r.discard = true
-	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
+	r.starts, r.id, r.output, r.outputs = r.starts[:0], 0, 0, 0
 	r.message = r.line
 	return err
 }
@@ -201,7 +246,7 @@ func (r *Reader) head() *Frame {
 	if n == 0 {
 		return nil
 	}
-	return alloc(r.buf[r.message:r.message+int(end)], r.starts[:n], end, r.follows.raw)
+	return r.alloc(r.buf[r.message:r.message+int(end)], r.starts[:n], end)
 }
 
 // endDiscardedLine looks for the delimiter of a message that was rejected.
@@ -239,7 +284,7 @@ func (r *Reader) forget() {
 // skipTo begins a new message at position p.
 func (r *Reader) skipTo(p int) {
 	r.message, r.line, r.scan = p, p, p
-	r.starts, r.output, r.outputs = r.starts[:0], 0, 0
+	r.starts, r.id, r.output, r.outputs = r.starts[:0], 0, 0, 0
 	r.follows = follows{}
 	if cap(r.starts) > keepLines {
 		r.starts = nil

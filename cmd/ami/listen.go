@@ -142,12 +142,12 @@ func (l *listening) filters() ([]ami.SubOption, error) {
 
 // listen runs all parts until ctx ends, and ends them in order.
 func (l *listening) listen(ctx context.Context, stop func(), filters []ami.SubOption) {
+	hangup := make(chan os.Signal, 1) // one more is as good as many
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	events := l.cluster.Subscribe(filters...) // before Run: nothing is missed
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = l.cluster.Run(context.WithoutCancel(ctx)) }) // nil: it runs once, until Close
-	hangup := make(chan os.Signal, 1)                                  // one more is as good as many
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	parts.Go(func() { l.reloads(ctx, hangup) })
 	printing := make(chan struct{})
 	go func() {

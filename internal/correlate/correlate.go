@@ -105,7 +105,7 @@ func (t *Table) tellIdle() {
 // Offer gives a frame that has come on the lane to the action that it answers.
 func (l *Lane) Offer(f *frame.Frame) Fate {
 	t := l.table
-	id := f.Get("ActionID")
+	id := f.ActionID()
 	event := f.Kind() == frame.Event
 	if event && (id == "" && l.open.Load() == 0 || id != "" && !strings.HasPrefix(id, t.prefix)) {
 		return Publish // nearly all frames, without the lock
@@ -155,7 +155,7 @@ func (l *Lane) Offer(f *frame.Frame) Fate {
 // the frame is a broadcast that merely carries the id.
 func (t *Table) Reject(head *frame.Frame, cause error) bool {
 	t.mu.Lock()
-	p := t.byID(head.Get("ActionID"))
+	p := t.byID(head.ActionID())
 	if p == nil || p.ghost || !p.Taken() || !p.Strategy.Concerns(head) {
 		t.mu.Unlock()
 		return false

@@ -44,8 +44,12 @@ type Queue struct {
 func (q *Queue) Push(events []event.Event) (behind bool) {
 	q.mu.Lock()
 	before := q.ring.Len()
-	for _, e := range events {
-		q.dropped.Add(q.ring.Push(e))
+	var dropped uint64
+	for i := range events {
+		dropped += q.ring.Push(events[i])
+	}
+	if dropped > 0 {
+		q.dropped.Add(dropped)
 	}
 	if len(events) > 0 {
 		q.last = events[len(events)-1].Seq

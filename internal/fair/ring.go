@@ -22,7 +22,7 @@ const (
 type Ring struct {
 	buf     []event.Event
 	head, n int
-	most    int // n at its highest since the ring was empty
+	most    int // n at its highest, halved in about five fillings
 	limit   int
 
 	aside []event.Event // gaps older than all in buf
@@ -119,16 +119,17 @@ func (r *Ring) Drop() (node string, dropped, untold uint64) {
 	return node, dropped, none.Lost
 }
 
-// shrink lets a large array go when the ring is empty, unless its latest filling
-// has used it: in a flood that would grow it anew all the time.
+// shrink lets a large array go when the ring is empty, unless one of its latest
+// fillings has used it: in a flood that would grow it anew all the time.
 func (r *Ring) shrink() {
 	if r.n > 0 {
 		return
 	}
+	r.head = 0
 	if len(r.buf) > ringKept && r.most <= len(r.buf)/4 {
-		r.buf, r.head = nil, 0
+		r.buf = nil
 	}
-	r.most = 0
+	r.most -= r.most / 8
 }
 
 // dropOldest makes room. next is the event that is about to be pushed.

@@ -1,0 +1,111 @@
+package bridge
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/apn/ami/action"
+)
+
+// Names of Allow that are no nodes.
+const (
+	AnyNode  = "any" // requests that name no node
+	AllNodes = "*"   // all requests for which there is no list of their own
+)
+
+// Allow says which actions requests may ask for: for each node by its key, for
+// AnyNode, for AllNodes. What has no list may do what AllNodes may; without that
+// too, nothing. A request that names a node in its JSON is one for that node.
+//
+// An entry is the name of an action, whatever the case, with "*" for any
+// characters, "?" for one, and ranges as in path.Match. "Queue*" lets through all
+// actions of queues, "*" nearly all: those that act on the session itself, which
+// all requests share (Login, Logoff, Challenge, Events, Filter, WaitEvent), and
+// those that Asterisk 18 to 23 do not have are let through only by an entry that
+// is their whole name.
+type Allow map[string][]string
+
+// ReadOnly returns the actions that requests may ask for by default: those that
+// change nothing and whose answers hold no password.
+func ReadOnly() []string { return slices.Clone(readOnly) }
+
+// Left out although they change nothing: PJSIPShowAuths, PJSIPShowEndpoint,
+// PJSIPShowRegistrationsOutbound and GetConfig tell passwords, Getvar runs
+// functions of the dialplan, DBGet and ShowDialPlan show what may be secret.
+var readOnly = []string{
+	"Agents", "BridgeInfo", "BridgeList", "BridgeTechnologyList", "ConfbridgeList", "ConfbridgeListRooms",
+	"CoreSettings", "CoreShowChannelMap", "CoreShowChannels", "CoreStatus", "DAHDIShowChannels", "DAHDIShowStatus",
+	"DeviceStateList", "ExtensionState", "ExtensionStateList", "FAXSession", "FAXSessions", "FAXStats",
+	"IAXnetstats", "IAXpeerlist", "IAXpeers", "IAXregistry", "ListCommands", "MailboxCount", "MailboxStatus",
+	"MeetmeList", "MeetmeListRooms", "ModuleCheck", "MWIGet", "ParkedCalls", "Parkinglots", "Ping",
+	"PJSIPShowAors", "PJSIPShowContacts", "PJSIPShowEndpoints", "PJSIPShowRegistrationInboundContactStatuses",
+	"PJSIPShowRegistrationsInbound", "PresenceState", "PresenceStateList", "PRIShowSpans",
+	"QueueRule", "QueueStatus", "QueueSummary", "SIPpeers", "SIPpeerstatus", "SIPshowpeer",
+	"SIPshowregistry", "SKINNYdevices", "SKINNYlines", "SKINNYshowdevice", "SKINNYshowline", "Status",
+}
+
+// ofSession are actions that change what the session is to all who share it.
+var ofSession = []string{"login", "logoff", "challenge", "events", "filter", "waitevent"}
+
+// A rule is one list of an Allow.
+type rule struct {
+	exact    map[string]bool // in lower case
+	patterns []string        // in lower case
+}
+
+// rules makes them of an Allow; of nil those of ReadOnly.
+func (a Allow) rules() (map[string]*rule, error) {
+	if a == nil {
+		a = Allow{AllNodes: readOnly}
+	}
+	rules := make(map[string]*rule, len(a))
+	for key, names := range a {
+		r := &rule{exact: make(map[string]bool)}
+		for _, name := range names {
+			name = strings.ToLower(strings.TrimSpace(name))
+			switch _, err := path.Match(name, ""); {
+			case name == "":
+				return nil, &OptionError{Option: "Allow", Value: key, Reason: "has an empty entry"}
+			case err != nil:
+				return nil, &OptionError{Option: "Allow", Value: name, Reason: fmt.Sprintf("is no pattern for names of actions: %v", err)}
+			case strings.ContainsAny(name, `*?[\`):
+				r.patterns = append(r.patterns, name)
+			default:
+				r.exact[name] = true
+			}
+		}
+		rules[key] = r
+	}
+	return rules, nil
+}
+
+// permits reports whether an action may be sent to a node, "" for any of them,
+// and whether Asterisk is known to have it. An action that is not known is
+// permitted only by its whole name.
+func permits(rules map[string]*rule, node, name string) (permitted, known bool) {
+	key := node
+	if key == "" {
+		key = AnyNode
+	}
+	r, ok := rules[key]
+	if !ok {
+		r = rules[AllNodes]
+	}
+	_, known = action.Lookup(name)
+	if r == nil {
+		return false, known
+	}
+	name = strings.ToLower(name)
+	if r.exact[name] {
+		return true, known
+	}
+	if !known || slices.Contains(ofSession, name) {
+		return false, known
+	}
+	return slices.ContainsFunc(r.patterns, func(p string) bool {
+		ok, _ := path.Match(p, name) // checked by rules
+		return ok
+	}), known
+}

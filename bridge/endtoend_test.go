@@ -1,0 +1,289 @@
+package bridge_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apn/ami"
+	"github.com/apn/ami/amitest"
+	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/embedded"
+	amijs "github.com/apn/ami/bridge/jetstream"
+)
+
+// asBridge makes the test binary be a bridge. Its value says what bridge.
+const asBridge = "TEST_AS_BRIDGE"
+
+// A setup is what a process that is a bridge is told.
+type setup struct {
+	Dir, URL string
+	Nodes    map[string]string // addresses by key
+}
+
+// beBridge is that process, until SIGTERM.
+func beBridge() {
+	var s setup
+	if err := json.Unmarshal([]byte(os.Getenv(asBridge)), &s); err != nil {
+		panic(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := s.run(ctx); err != nil {
+		panic(err)
+	}
+}
+
+func (s *setup) run(ctx context.Context) error {
+	var nodes []ami.Node
+	for key, addr := range s.Nodes {
+		nodes = append(nodes, ami.Node{Key: key, Addr: addr, Username: "admin", Secret: ami.NewSecret("secret")})
+	}
+	cl, err := ami.NewCluster(nodes, ami.WithEventQueue(1_000_000)) // nothing may be lost, however busy the processor
+	if err != nil {
+		return err
+	}
+	broker, err := amijs.Open(ctx, amijs.Options{URL: s.URL, Lazy: true})
+	if err != nil {
+		return err
+	}
+	b, err := bridge.New(cl, broker, bridge.Options{Dir: s.Dir, Instance: "endtoend", Buffer: 1_000_000})
+	if err != nil {
+		return err
+	}
+	return b.Run(ctx)
+}
+
+// A child is a process that is a bridge.
+type child struct {
+	*exec.Cmd
+	log bytes.Buffer
+}
+
+func (s *setup) start(t *testing.T) *child {
+	t.Helper()
+	text, err := json.Marshal(s)
+	require.NoError(t, err)
+	c := &child{Cmd: exec.Command(os.Args[0])}
+	c.Env = append(os.Environ(), asBridge+"="+string(text))
+	c.Stderr = &c.log
+	require.NoError(t, c.Start())
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	return c
+}
+
+// A site is NATS, fake nodes and a bridge, all of which may die.
+type site struct {
+	setup
+	servers map[string]*amitest.Server
+	nats    *embedded.Server
+	store   string
+	port    int // of NATS
+}
+
+// revive starts NATS again where it was.
+func (s *site) revive(t *testing.T) {
+	t.Helper()
+	var err error
+	s.nats, err = embedded.Start(t.Context(), embedded.Options{Dir: s.store, Port: s.port})
+	require.NoError(t, err)
+	if s.URL = s.nats.URL(); s.port == embedded.AnyPort {
+		u, err := url.Parse(s.URL)
+		require.NoError(t, err)
+		s.port, err = strconv.Atoi(u.Port())
+		require.NoError(t, err)
+	}
+}
+
+// count returns how many messages the stream has.
+func (s *site) count(t *testing.T) int {
+	nc, err := nats.Connect(s.URL)
+	if err != nil {
+		return 0
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	stream, err := js.Stream(t.Context(), "AMI")
+	if err != nil {
+		return 0
+	}
+	return int(stream.CachedInfo().State.Msgs)
+}
+
+func (s *site) atLeast(t *testing.T, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.count(t) >= n }, 2*time.Minute, 20*time.Millisecond, "%d messages", n)
+}
+
+// flood sends n events on each node. phase stands in each of them.
+func (s *site) flood(t *testing.T, phase, n int) *sync.WaitGroup {
+	var all sync.WaitGroup
+	for _, srv := range s.servers {
+		all.Go(func() { _ = srv.Flood(t.Context(), 0, n, amitest.F("Phase", strconv.Itoa(phase))) })
+	}
+	return &all
+}
+
+// sessions waits until the bridge is logged in everywhere.
+func (s *site) sessions(t *testing.T) {
+	t.Helper()
+	for _, srv := range s.servers {
+		require.NoError(t, srv.WaitSessions(t.Context(), 1))
+	}
+}
+
+// TestEndToEnd: all that three nodes send is in the stream, once and in order,
+// although NATS dies twice and the bridge is killed once. What was on the socket
+// then is missing, and a gap tells it.
+func TestEndToEnd(t *testing.T) {
+	s := &site{servers: make(map[string]*amitest.Server), store: t.TempDir(), port: embedded.AnyPort}
+	s.Dir, s.Nodes = t.TempDir(), make(map[string]string)
+	for _, key := range []string{"pbx1", "pbx2", "pbx3"} {
+		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
+		t.Cleanup(srv.Close)
+		s.servers[key], s.Nodes[key] = srv, srv.Addr()
+	}
+	s.revive(t)
+
+	c := s.start(t)
+	s.sessions(t)
+	const part = each / 3
+	flooding := s.flood(t, 1, part)
+	s.atLeast(t, part/2)
+	require.NoError(t, s.nats.Close())
+	flooding.Wait()
+	s.revive(t)
+	s.atLeast(t, 3*part)
+
+	flooding = s.flood(t, 2, part)
+	s.atLeast(t, 3*part+part/2)
+	require.NoError(t, c.Process.Kill())
+	_ = c.Wait()
+	flooding.Wait()
+
+	c = s.start(t)
+	s.sessions(t)
+	before := s.count(t)
+	flooding = s.flood(t, 3, part)
+	s.atLeast(t, before+part/2)
+	require.NoError(t, s.nats.Close())
+	flooding.Wait()
+	s.revive(t)
+	s.atLeast(t, before+3*part)
+	require.NoError(t, c.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, c.Wait(), c.log.String())
+	s.verify(t, part)
+	left, err := filepath.Glob(filepath.Join(s.Dir, "spool", "*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, left)
+	require.NoError(t, s.nats.Close())
+}
+
+// verify reads the stream from its beginning.
+func (s *site) verify(t *testing.T, part int) {
+	t.Helper()
+	_, js := client(t, s.URL)
+	stream, err := js.Stream(t.Context(), "AMI")
+	require.NoError(t, err)
+	total := int(stream.CachedInfo().State.Msgs)
+	consumer, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})
+	require.NoError(t, err)
+	messages, err := consumer.Messages()
+	require.NoError(t, err)
+	defer messages.Stop()
+
+	ids, seqs := make(map[string]bool), make(map[string]uint64)
+	type place struct{ phase, number int }
+	last, gaps, missing, came := make(map[string]place), make(map[string]int), 0, 0
+	doubtful := make(map[string]bool) // a gap came since the last event
+	for range total {
+		m, err := messages.Next()
+		require.NoError(t, err)
+		var p struct {
+			ID, Node, Kind, Event string
+			Seq, Lost             uint64
+			Headers               map[string]any
+		}
+		require.NoError(t, json.Unmarshal(m.Data(), &p))
+		require.False(t, ids[p.ID], "%s comes twice", p.ID)
+		ids[p.ID] = true
+		hold := p.ID[:strings.IndexByte(p.ID, '/')] + p.Node
+		require.Equal(t, seqs[hold]+1, p.Seq, p.ID)
+		seqs[hold] = p.Seq
+		require.Zero(t, p.Lost, p.ID)
+		switch {
+		case p.Kind == "gap":
+			gaps[p.Node]++
+			doubtful[p.Node] = true
+		case p.Event == "UserEvent":
+			phase, err := strconv.Atoi(p.Headers["Phase"].(string))
+			require.NoError(t, err)
+			number, err := strconv.Atoi(p.Headers["Seq"].(string))
+			require.NoError(t, err)
+			was, now := last[p.Node], place{phase, number}
+			hole := (now.phase-1)*part + now.number - (max(was.phase, 1)-1)*part - was.number - 1
+			require.GreaterOrEqual(t, hole, 0, "%s: %v after %v", p.Node, now, was)
+			if hole > 0 {
+				require.True(t, doubtful[p.Node], "%s: %v after %v, and no gap between", p.Node, now, was)
+			}
+			missing += hole
+			doubtful[p.Node] = false
+			last[p.Node] = now
+			came++
+		}
+	}
+	for node := range s.servers {
+		require.Equal(t, place{3, part}, last[node], node)
+		require.Equal(t, 1, gaps[node], "%s: for the kill", node)
+	}
+	require.Equal(t, 9*part, came+missing)
+	t.Logf("%d events came, %d were on the sockets of the process that was killed", came, missing)
+}
+
+// client is one that consumes.
+func client(t testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := nats.Connect(url)
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return nc, js
+}
+
+// serve starts a NATS server.
+func serve(t testing.TB) *embedded.Server {
+	t.Helper()
+	s, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Port: embedded.AnyPort})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// broker makes one on a server.
+func broker(t testing.TB, url string) *amijs.Broker {
+	t.Helper()
+	b, err := amijs.Open(t.Context(), amijs.Options{URL: url})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// soon bounds what a test waits for; only a failure takes that long.
+const soon = time.Minute

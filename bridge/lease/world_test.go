@@ -1,0 +1,291 @@
+package lease
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// soon bounds what a test waits for; only a failure takes that long.
+const soon = 30 * time.Second
+
+// The TTL of the tests: short, but longer than a busy machine pauses; and within
+// what time of it a takeover must be done.
+const (
+	ttl   = time.Second
+	slack = ttl
+)
+
+// A broker is an embedded server that may be stopped and started again.
+type broker struct {
+	*server.Server
+	opts server.Options
+}
+
+func startBroker(t *testing.T) *broker {
+	t.Helper()
+	b := &broker{opts: server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true}}
+	b.start(t)
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *broker) start(t *testing.T) {
+	t.Helper()
+	opts := b.opts // the server changes them
+	srv, err := server.NewServer(&opts)
+	require.NoError(t, err)
+	srv.Start()
+	require.True(t, srv.ReadyForConnections(soon))
+	b.Server, b.opts.Port = srv, srv.Addr().(*net.TCPAddr).Port
+}
+
+func (b *broker) stop() {
+	b.Shutdown()
+	b.WaitForShutdown()
+}
+
+// debian is where the distribution's server may run; it is older than what is
+// embedded.
+const debian = "nats://127.0.0.1:4222"
+
+// brokers runs a test with the embedded broker, and with the distribution's.
+func brokers(t *testing.T, test func(t *testing.T, url string)) {
+	t.Run("embedded", func(t *testing.T) { test(t, startBroker(t).ClientURL()) })
+	t.Run("debian", func(t *testing.T) {
+		conn, err := nats.Connect(debian)
+		if err != nil {
+			t.Skipf("no nats-server at %s: %v", debian, err)
+		}
+		conn.Close()
+		test(t, debian)
+	})
+}
+
+// connect returns a connection that never gives up.
+func connect(t *testing.T, url string) jetstream.JetStream {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	js, err := jetstream.New(conn)
+	require.NoError(t, err)
+	return js
+}
+
+// A world is the members that share a bucket, and what their users hold.
+type world struct {
+	url    string
+	bucket string
+	nodes  []string
+
+	mu      sync.Mutex
+	holders map[string]map[string]bool // by node: the instances whose users hold it
+	gone    map[string]time.Time       // by node: since when nobody does
+	worst   time.Duration              // the longest that a node was without
+	moves   int                        // how often a user got a node
+	grown   chan struct{}
+}
+
+// newWorld is a new bucket on a broker. It is deleted at the end.
+func newWorld(t *testing.T, url string, nodes int) *world {
+	t.Helper()
+	w := &world{
+		url: url, bucket: "AMI_LEASE_TEST_" + rand.Text(),
+		holders: make(map[string]map[string]bool), gone: make(map[string]time.Time), grown: make(chan struct{}, 1),
+	}
+	for i := range nodes {
+		w.nodes = append(w.nodes, fmt.Sprintf("pbx.%02d/ä", i))
+	}
+	if url == debian {
+		js := connect(t, url)
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), soon)
+			defer cancel()
+			require.NoError(t, js.DeleteKeyValue(ctx, w.bucket))
+		})
+	}
+	return w
+}
+
+// note notes what a user does.
+func (w *world) note(node, instance string, holds bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.holders[node] == nil {
+		w.holders[node] = make(map[string]bool)
+	}
+	if holds {
+		w.moves++
+		w.holders[node][instance] = true
+		if since, ok := w.gone[node]; ok {
+			w.worst = max(w.worst, time.Since(since))
+			delete(w.gone, node)
+		}
+	} else if delete(w.holders[node], instance); len(w.holders[node]) == 0 {
+		w.gone[node] = time.Now()
+	}
+	signal(w.grown)
+}
+
+// died notes that a process is gone with all that it held.
+func (w *world) died(instance string) {
+	for _, node := range w.nodes {
+		w.mu.Lock()
+		holds := w.holders[node][instance]
+		w.mu.Unlock()
+		if holds {
+			w.note(node, instance, false)
+		}
+	}
+}
+
+// moved returns how often users have got a node so far.
+func (w *world) moved() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.moves
+}
+
+// loads returns how many nodes each instance holds, and whether every node has
+// exactly one holder.
+func (w *world) loads() (loads map[string]int, whole bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	loads, whole = make(map[string]int), true
+	for _, node := range w.nodes {
+		whole = whole && len(w.holders[node]) == 1
+		for instance := range w.holders[node] {
+			loads[instance]++
+		}
+	}
+	return loads, whole
+}
+
+// await waits until every node has one holder and the loads are as wanted.
+func (w *world) await(t *testing.T, want map[string]int) {
+	t.Helper()
+	w.until(t, func(loads map[string]int, whole bool) bool { return whole && maps.Equal(loads, want) })
+}
+
+// until waits for a state of the world.
+func (w *world) until(t *testing.T, done func(loads map[string]int, whole bool) bool) {
+	t.Helper()
+	late, look := time.After(soon), time.NewTicker(10*time.Millisecond) // done may ask for more than loads
+	defer look.Stop()
+	for !done(w.loads()) {
+		select {
+		case <-w.grown:
+		case <-look.C:
+		case <-late:
+			loads, whole := w.loads()
+			require.Failf(t, "never reached", "loads %v, whole %v", loads, whole)
+		}
+	}
+}
+
+// A process is a member with its own connection and a user.
+type process struct {
+	*Keeper
+	w     *world
+	leave context.CancelFunc
+	done  chan struct{} // Run has returned err
+	err   error
+	used  chan struct{} // the user has seen the end
+
+	mu   sync.Mutex
+	slow bool     // the user does not release
+	back []string // the nodes that he was asked for meanwhile
+}
+
+// join starts a member.
+func (w *world) join(t *testing.T, instance string, change ...func(*Options)) *process {
+	t.Helper()
+	return w.joinBy(t, connect(t, w.url), instance, change...)
+}
+
+// joinBy starts a member that has a connection.
+func (w *world) joinBy(t *testing.T, js jetstream.JetStream, instance string, change ...func(*Options)) *process {
+	t.Helper()
+	o := Options{
+		Bucket: w.bucket, Instance: instance, Nodes: w.nodes, TTL: ttl,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	k, err := New(js, o)
+	require.NoError(t, err)
+	ctx, leave := context.WithCancel(context.Background())
+	p := &process{Keeper: k, w: w, leave: leave, done: make(chan struct{}), used: make(chan struct{})}
+	go p.use()
+	go func() {
+		p.err = k.Run(ctx)
+		close(p.done)
+	}()
+	t.Cleanup(p.kill)
+	return p
+}
+
+// use does what the keeper tells.
+func (p *process) use() {
+	defer close(p.used)
+	for c := range p.Changes() {
+		p.w.note(c.Node, p.opts.Instance, c.Held)
+		if c.Held {
+			continue
+		}
+		p.mu.Lock()
+		slow := p.slow
+		if slow {
+			p.back = append(p.back, c.Node)
+		}
+		p.mu.Unlock()
+		if !slow {
+			p.Release(c.Node)
+		}
+	}
+	p.w.died(p.opts.Instance)
+}
+
+// asked waits until a slow user was asked for n nodes.
+func (p *process) asked(t *testing.T, n int) (back []string) {
+	t.Helper()
+	p.w.until(t, func(map[string]int, bool) bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		back = p.back
+		return len(back) == n
+	})
+	return back
+}
+
+// kill ends the process without a good-bye, and waits.
+func (p *process) kill() {
+	p.js.Conn().Close()
+	_ = p.ended() // it may have ended in order before
+	p.leave()
+}
+
+// quit ends it in order.
+func (p *process) quit() error {
+	p.leave()
+	return p.ended()
+}
+
+func (p *process) ended() error {
+	<-p.done
+	<-p.used
+	return p.err
+}

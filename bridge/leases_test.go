@@ -1,0 +1,185 @@
+package bridge_test
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+
+	"github.com/apn/ami"
+	"github.com/apn/ami/amitest"
+	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/embedded"
+	amijs "github.com/apn/ami/bridge/jetstream"
+	"github.com/apn/ami/bridge/lease"
+)
+
+// A member is one of several bridges that share nodes.
+type member struct {
+	cluster *ami.Cluster
+	cancel  context.CancelFunc
+	done    chan error
+}
+
+func join(t *testing.T, url, instance string, nodes []ami.Node) *member {
+	t.Helper()
+	return joinWith(t, url, nodes, bridge.Options{Dir: t.TempDir(), Instance: instance})
+}
+
+func joinWith(t *testing.T, url string, nodes []ami.Node, o bridge.Options) *member {
+	t.Helper()
+	cl, err := ami.NewCluster(nodes)
+	require.NoError(t, err)
+	broker, err := amijs.Open(t.Context(), amijs.Options{URL: url})
+	require.NoError(t, err)
+	_, js := client(t, url)
+	keeper, err := lease.New(js, lease.Options{Instance: o.Instance, TTL: 2 * time.Second, Grace: time.Second})
+	require.NoError(t, err)
+	o.Leases, o.Nodes = keeper, nodes
+	b, err := bridge.New(cl, broker, o)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	m := &member{cluster: cl, cancel: cancel, done: make(chan error, 1)}
+	go func() { m.done <- b.Run(ctx) }()
+	t.Cleanup(cancel)
+	return m
+}
+
+// holds waits until the member has so many nodes that are ready.
+func (m *member) holds(t *testing.T, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		ready := 0
+		for _, s := range m.cluster.States() {
+			if s == ami.Ready {
+				ready++
+			}
+		}
+		return ready == n && len(m.cluster.States()) == n
+	}, soon, 10*time.Millisecond, "%d nodes", n)
+}
+
+func (m *member) leave(t *testing.T) {
+	t.Helper()
+	m.cancel()
+	require.NoError(t, <-m.done)
+}
+
+// TestLeases: two bridges share four nodes; when one leaves, the other takes over,
+// each takeover is told, and no event comes twice.
+func TestLeases(t *testing.T) {
+	s := serve(t)
+	var nodes []ami.Node
+	servers := make(map[string]*amitest.Server)
+	for i := range 4 {
+		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+		t.Cleanup(srv.Close)
+		key := "pbx" + strconv.Itoa(i+1)
+		servers[key] = srv
+		nodes = append(nodes, ami.Node{Key: key, Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")})
+	}
+	flood := func(phase string) {
+		for _, srv := range servers {
+			require.NoError(t, srv.Flood(t.Context(), 0, 100, amitest.F("Phase", phase)))
+		}
+	}
+	a := join(t, s.URL(), "a", nodes)
+	a.holds(t, 4)
+	flood("1")
+	b := join(t, s.URL(), "b", nodes)
+	a.holds(t, 2)
+	b.holds(t, 2)
+	flood("2")
+	a.leave(t)
+	b.holds(t, 4)
+	flood("3")
+	b.leave(t)
+
+	_, js := client(t, s.URL())
+	stream, err := js.Stream(t.Context(), "AMI")
+	require.NoError(t, err)
+	total := int(stream.CachedInfo().State.Msgs)
+	c, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})
+	require.NoError(t, err)
+	messages, err := c.Messages()
+	require.NoError(t, err)
+	defer messages.Stop()
+	events, takeovers, finals := make(map[string]int), make(map[string]int), 0
+	holder, seqs := make(map[string]string), make(map[string]uint64)
+	for range total {
+		m, err := messages.Next()
+		require.NoError(t, err)
+		var p struct {
+			ID, Instance, Node, Kind, Event string
+			Seq                             uint64
+			Headers                         map[string]any
+			Gap                             struct{ Final bool }
+		}
+		require.NoError(t, json.Unmarshal(m.Data(), &p))
+		instance, _, _ := strings.Cut(p.ID, "/")
+		switch p.Kind {
+		case "takeover":
+			takeovers[p.Node]++
+			holder[p.Node], seqs[p.Node] = p.Instance, 0
+			continue
+		case "gap":
+			if p.Gap.Final {
+				finals++
+			}
+		case "event":
+			if p.Event == "UserEvent" {
+				events[p.Node+" "+p.Headers["Phase"].(string)]++
+			}
+		}
+		require.Equal(t, holder[p.Node], instance, "only who holds the node publishes: %s", p.ID)
+		require.Equal(t, seqs[p.Node]+1, p.Seq, p.ID)
+		seqs[p.Node] = p.Seq
+	}
+	moved := 0
+	for key := range servers {
+		for _, phase := range []string{"1", "2", "3"} {
+			require.Equal(t, 100, events[key+" "+phase], "%s in phase %s", key, phase)
+		}
+		moved += takeovers[key] - 1
+	}
+	require.Equal(t, 2+2, moved, "two to b, and the two others when a left")
+	require.Equal(t, 2+2+4, finals, "all that was let go of")
+}
+
+// TestLeasesSpool: what an instance has left in its spool is published by the next
+// one before that ends the old token.
+func TestLeasesSpool(t *testing.T) {
+	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+	t.Cleanup(srv.Close)
+	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
+	s := &site{store: t.TempDir(), port: embedded.AnyPort}
+	s.revive(t)
+	o := bridge.Options{Dir: t.TempDir(), Instance: "a", Grace: time.Second}
+	a := joinWith(t, s.URL, nodes, o)
+	a.holds(t, 1)
+	require.NoError(t, srv.Flood(t.Context(), 0, 10))
+	s.atLeast(t, 10)
+	require.NoError(t, s.nats.Close())
+	require.NoError(t, srv.Flood(t.Context(), 0, 1000))
+	require.Eventually(t, func() bool {
+		c, ok := a.cluster.Node("pbx1")
+		return ok && c.Stats().Events >= 1010 && a.cluster.Stats().Delivery.Buffered == 0
+	}, soon, 10*time.Millisecond)
+	a.leave(t)
+	s.revive(t)
+	defer func() { require.NoError(t, s.nats.Close()) }()
+	again := joinWith(t, s.URL, nodes, o)
+	again.holds(t, 1)
+	again.leave(t)
+	_, js := client(t, s.URL)
+	stream, err := js.Stream(t.Context(), "AMI")
+	require.NoError(t, err)
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("ami.events.pbx1.UserEvent"))
+	require.NoError(t, err)
+	require.Equal(t, uint64(1010), info.State.Subjects["ami.events.pbx1.UserEvent"])
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package bridge_test
+
+// each is how many events a node of the end-to-end test sends.
+const each = 20_000

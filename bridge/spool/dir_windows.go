@@ -1,0 +1,14 @@
+package spool
+
+import (
+	"errors"
+	"syscall"
+)
+
+// syncDir does nothing: names need no sync of their own.
+func syncDir(string) error { return nil }
+
+const errorDiskFull = syscall.Errno(112) // ERROR_DISK_FULL
+
+// full tells whether room on the disk would help.
+func full(err error) bool { return errors.Is(err, errorDiskFull) }

@@ -1,0 +1,50 @@
+package frame
+
+import "strings"
+
+// A Cursor goes over the lines of a frame from the last to the first, as decoders
+// do that read all of them: cheaper than At for each line. It is a value for one
+// goroutine; others may have their own of the same frame.
+type Cursor struct {
+	frame *Frame
+	left  int // lines
+
+	// Of a frame that has no raw lines and fewer than 64 KiB; empty otherwise.
+	text, table string
+	end         int // of the next line, in text
+}
+
+// Backward returns a Cursor behind the last line.
+func (f *Frame) Backward() Cursor {
+	c := Cursor{frame: f, left: f.Len()}
+	if f.width == narrow && f.raw == 0 {
+		memory := f.memory()
+		c.text, c.table = memory[:f.size], memory[f.size:]
+		c.end = c.offset(c.left)
+	}
+	return c
+}
+
+// Left returns how many lines are still to come.
+func (c *Cursor) Left() int { return c.left }
+
+// Prev returns name and value of the line before, as At does. It panics if none
+// is left.
+func (c *Cursor) Prev() (key, value string) {
+	c.left--
+	if c.table == "" {
+		return c.frame.At(c.left)
+	}
+	start := c.offset(c.left)
+	line := trimCR(c.text[start : c.end-1])
+	c.end = start
+	before, after, ok := strings.Cut(line, ":")
+	if !ok {
+		return "", line
+	}
+	return before, trimBlank(after)
+}
+
+func (c *Cursor) offset(line int) int {
+	return int(c.table[narrow*line]) | int(c.table[narrow*line+1])<<8
+}
