@@ -120,6 +120,14 @@ func some(node string, from, n int) []bridge.Record {
 	return records
 }
 
+// withToken gives records the proof of a hold.
+func withToken(records []bridge.Record, token uint64) []bridge.Record {
+	for i := range records {
+		records[i].Token = token
+	}
+	return records
+}
+
 // stored returns all that the stream has, in its order.
 func stored(t testing.TB, o jetstream.Options) []*js.RawStreamMsg {
 	t.Helper()
