@@ -33,7 +33,7 @@ const (
 func codeOf(err error) code {
 	// Not errors.As: what an error wraps, the cause of a context say, may be the
 	// error of another action.
-	switch e := err.(type) { //nolint:errorlint // see above
+	switch e := err.(type) { //nolint:errorlint // what it wraps may be of another action
 	case *askError:
 		return e.code
 	case *ami.NoNodeError:
@@ -65,19 +65,12 @@ func codeOf(err error) code {
 type requests struct {
 	cluster *ami.Cluster
 	rules   map[string]*rule
-	running chan struct{} // a place for each that is under way
-	most    int           // bytes of an answer
+	most    int // bytes of an answer
 	count   func(outcome string)
 }
 
 // handle answers one request. ctx ends at the requester's deadline.
 func (q *requests) handle(ctx context.Context, r Request) []byte {
-	select {
-	case q.running <- struct{}{}:
-		defer func() { <-q.running }()
-	default:
-		return q.failed("", nil, &askError{code: codeBusy, text: fmt.Sprintf("%d requests are under way", cap(q.running))})
-	}
 	a, err := parseAsk(r.Data)
 	if err != nil {
 		return q.failed(r.Node, nil, err)
@@ -118,7 +111,7 @@ func (q *requests) handle(ctx context.Context, r Request) []byte {
 
 // responseOf is the answer that came with an error.
 func responseOf(err error) *ami.Response {
-	if e, ok := err.(*ami.ActionError); ok { //nolint:errorlint // as in codeOf
+	if e, ok := err.(*ami.ActionError); ok { //nolint:errorlint // what it wraps may be of another action
 		return e.Response
 	}
 	return nil
@@ -171,7 +164,7 @@ func (q *requests) failed(node string, r *ami.Response, err error) []byte {
 	why := codeOf(err)
 	q.count(string(why))
 	safe := ami.SafeToRetry(err)
-	if e, ok := err.(*askError); ok { //nolint:errorlint // they come bare
+	if e, ok := err.(*askError); ok { //nolint:errorlint // it is never wrapped
 		safe = !e.executed
 	}
 	b := append(make([]byte, 0, 256), `{"ok":false`...)

@@ -52,7 +52,7 @@ func asker(t *testing.T, allow Allow) (*requests, map[string]*amitest.Server) {
 	require.NoError(t, cl.Ready(t.Context(), 0))
 	rules, err := allow.rules()
 	require.NoError(t, err)
-	return &requests{cluster: cl, rules: rules, running: make(chan struct{}, 2), most: 100_000, count: func(string) {}}, servers
+	return &requests{cluster: cl, rules: rules, most: 100_000, count: func(string) {}}, servers
 }
 
 func (q *requests) ask(t *testing.T, node, data string) answer {
@@ -177,13 +177,6 @@ func TestFailedRequests(t *testing.T) {
 		defer cancel()
 		require.Contains(t, string(q.handle(ctx, Request{Node: "pbx1", Data: []byte(`{"action":"Ping"}`)})), `"code":"deadline"`, "behind the other")
 
-		q.running <- struct{}{}
-		q.running <- struct{}{}
-		a = q.ask(t, "pbx2", `{"action":"Ping"}`)
-		require.Equal(t, "busy", a.Error.Code)
-		require.True(t, a.Error.RetrySafe)
-		<-q.running
-
 		servers["pbx2"].SetStopping(true)
 		servers["pbx2"].Session(1).Reset()
 		time.Sleep(time.Second)
@@ -263,7 +256,7 @@ func FuzzAsk(f *testing.F) {
 	require.NoError(f, err)
 	rules, err := Allow{AllNodes: {"*"}}.rules()
 	require.NoError(f, err)
-	q := &requests{cluster: cl, rules: rules, running: make(chan struct{}, 1), most: 1000, count: func(string) {}}
+	q := &requests{cluster: cl, rules: rules, most: 1000, count: func(string) {}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b := q.handle(t.Context(), Request{Data: data})
 		var a answer

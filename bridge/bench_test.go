@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,10 +14,34 @@ import (
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
+	amijs "github.com/apn/ami/bridge/jetstream"
 )
 
 // benchEvents is how many events an operation of the benchmarks is.
 const benchEvents = 50_000
+
+// A counting broker tells how many records were confirmed.
+type counting struct {
+	*amijs.Broker
+	stored atomic.Int64
+	more   chan struct{} // one slot
+}
+
+func (c *counting) Publish(ctx context.Context, records []bridge.Record) (int, error) {
+	n, err := c.Broker.Publish(ctx, records)
+	c.stored.Add(int64(n))
+	select {
+	case c.more <- struct{}{}:
+	default: // told already
+	}
+	return n, err
+}
+
+func (c *counting) await(n int) {
+	for c.stored.Load() < int64(n) {
+		<-c.more
+	}
+}
 
 // BenchmarkBridge is the whole way: a socket of a fake Asterisk, the cluster, the
 // spool, JetStream's confirmation.
@@ -26,28 +51,19 @@ func BenchmarkBridge(b *testing.B) {
 	defer srv.Close()
 	cl, err := ami.NewCluster([]ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}, ami.WithEventQueue(1_000_000)) // nothing may be lost, however busy the processor
 	require.NoError(b, err)
-	br, err := bridge.New(cl, broker(b, s.URL()), bridge.Options{Dir: b.TempDir(), Instance: "bench", Buffer: 1_000_000})
+	stored := &counting{Broker: broker(b, s.URL()), more: make(chan struct{}, 1)}
+	br, err := bridge.New(cl, stored, bridge.Options{Dir: b.TempDir(), Instance: "bench", Buffer: 1_000_000})
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
 	go func() { done <- br.Run(ctx) }()
 	require.NoError(b, cl.Ready(ctx, 0))
-	_, js := client(b, s.URL())
-	await := func(n int) {
-		for {
-			stream, err := js.Stream(ctx, "AMI")
-			if err == nil && int(stream.CachedInfo().State.Msgs) >= n {
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-	}
-	await(5)
+	stored.await(5)
 	n := 0
 	for b.Loop() {
 		require.NoError(b, srv.Flood(ctx, 0, benchEvents))
 		n += benchEvents
-		await(n)
+		stored.await(5 + n)
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
 	cancel()

@@ -216,7 +216,7 @@ func (b *Bridge) changed(j *journal, c *ami.StateChange) {
 // serve takes requests until ctx ends.
 func (b *Bridge) serve(ctx context.Context, r Requester) {
 	q := &requests{
-		cluster: b.cluster, rules: b.rules, running: make(chan struct{}, b.options.RequestsMost), most: b.options.AnswerMost,
+		cluster: b.cluster, rules: b.rules, most: b.options.AnswerMost,
 		count: func(outcome string) { b.metrics.requests.WithLabelValues(outcome).Inc() },
 	}
 	nodes := func() (keys []string) {

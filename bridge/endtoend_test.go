@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami"
@@ -128,7 +129,9 @@ func (s *site) count(t *testing.T) int {
 
 func (s *site) atLeast(t *testing.T, n int) {
 	t.Helper()
-	require.Eventually(t, func() bool { return s.count(t) >= n }, 2*time.Minute, 20*time.Millisecond, "%d messages", n)
+	if !assert.Eventually(t, func() bool { return s.count(t) >= n }, 2*time.Minute, 20*time.Millisecond) {
+		require.Fail(t, "messages are missing", "%d of %d", s.count(t), n)
+	}
 }
 
 // flood sends n events on each node. phase stands in each of them.
@@ -140,11 +143,11 @@ func (s *site) flood(t *testing.T, phase, n int) *sync.WaitGroup {
 	return &all
 }
 
-// sessions waits until the bridge is logged in everywhere.
-func (s *site) sessions(t *testing.T) {
+// sessions waits until n bridges are logged in everywhere.
+func (s *site) sessions(t *testing.T, n int) {
 	t.Helper()
 	for _, srv := range s.servers {
-		require.NoError(t, srv.WaitSessions(t.Context(), 1))
+		require.NoError(t, srv.WaitSessions(t.Context(), n))
 	}
 }
 
@@ -162,7 +165,7 @@ func TestEndToEnd(t *testing.T) {
 	s.revive(t)
 
 	c := s.start(t)
-	s.sessions(t)
+	s.sessions(t, 1)
 	const part = each / 3
 	flooding := s.flood(t, 1, part)
 	s.atLeast(t, part/2)
@@ -176,9 +179,10 @@ func TestEndToEnd(t *testing.T) {
 	require.NoError(t, c.Process.Kill())
 	_ = c.Wait()
 	flooding.Wait()
+	s.sessions(t, 0) // those of the dead must not count for the next
 
 	c = s.start(t)
-	s.sessions(t)
+	s.sessions(t, 1)
 	before := s.count(t)
 	flooding = s.flood(t, 3, part)
 	s.atLeast(t, before+part/2)

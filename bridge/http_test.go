@@ -96,15 +96,14 @@ func TestOptions(t *testing.T) {
 	cl, nodes := clusterOf(t, fakes(t, "pbx1"))
 	twice := prometheus.NewCounter(prometheus.CounterOpts{Name: "x", Help: "x"})
 	for name, o := range map[string]Options{
-		"Dir":          {Instance: "a"},
-		"Instance":     {Dir: "x", Instance: "a b"},
-		"Buffer":       {Dir: "x", Buffer: 1},
-		"Grace":        {Dir: "x", Grace: -1},
-		"RequestsMost": {Dir: "x", RequestsMost: -1},
-		"AnswerMost":   {Dir: "x", AnswerMost: 1},
-		"Allow":        {Dir: "x", Allow: Allow{AllNodes: {""}}},
-		"Metrics":      {Dir: "x", Metrics: []prometheus.Collector{twice, twice}},
-		"Nodes":        {Dir: "x", Nodes: nodes},
+		"Dir":        {Instance: "a"},
+		"Instance":   {Dir: "x", Instance: "a b"},
+		"Buffer":     {Dir: "x", Buffer: 1},
+		"Grace":      {Dir: "x", Grace: -1},
+		"AnswerMost": {Dir: "x", AnswerMost: 1},
+		"Allow":      {Dir: "x", Allow: Allow{AllNodes: {""}}},
+		"Metrics":    {Dir: "x", Metrics: []prometheus.Collector{twice, twice}},
+		"Nodes":      {Dir: "x", Nodes: nodes},
 	} {
 		_, err := New(cl, newShelf(), o)
 		var e *OptionError

@@ -137,9 +137,15 @@ func (l *leases) hold(ctx context.Context, t *tenure) {
 		return
 	}
 	l.log.Info("node is held", "node", t.node, "instance", instance)
-	if err := l.cluster.Add(l.nodes[t.node]); err != nil {
+	for retry := newRetry(); ; {
+		err := l.cluster.Add(l.nodes[t.node])
+		if err == nil {
+			break
+		}
 		l.log.Error("a node that is held cannot be added", "node", t.node, "error", err)
-		return
+		if !pause(ctx, retry.NextBackOff()) {
+			return
+		}
 	}
 	for {
 		select {

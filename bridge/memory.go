@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/apn/ami/bridge/internal/atomicfile"
 )
 
 // A last is the last record of a node that is known to be in the spool.
@@ -141,9 +143,7 @@ func (m *memory) save() error {
 	if err != nil {
 		return err
 	}
-	next := m.file + ".new"
-	if err := os.WriteFile(next, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(next, m.file)
+	// Synced: the next start refuses a file that the death of the machine has left
+	// empty.
+	return atomicfile.Replace(m.file, data, true)
 }

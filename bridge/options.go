@@ -41,10 +41,6 @@ type Options struct {
 	// all nodes. An Allow without entries permits nothing.
 	Allow Allow
 
-	// RequestsMost is how many requests may be under way at a time. Default 256.
-	// One more is answered with the code "busy".
-	RequestsMost int
-
 	// AnswerMost is the largest answer to a request in bytes. Default 1,000,000:
 	// NATS takes 1 MiB. In place of a larger one goes the code "too_large".
 	AnswerMost int
@@ -88,11 +84,10 @@ func (e *OptionError) Unwrap() error { return e.Err }
 
 // The defaults.
 const (
-	defaultBuffer   = 200_000
-	defaultGrace    = 30 * time.Second
-	defaultRequests = 256
-	defaultAnswer   = 1_000_000
-	mostInstance    = 64
+	defaultBuffer = 200_000
+	defaultGrace  = 30 * time.Second
+	defaultAnswer = 1_000_000
+	mostInstance  = 64
 )
 
 // complete checks the options and fills in the defaults.
@@ -116,9 +111,6 @@ func (o *Options) complete() error {
 	if o.Grace == 0 {
 		o.Grace = defaultGrace
 	}
-	if o.RequestsMost == 0 {
-		o.RequestsMost = defaultRequests
-	}
 	if o.AnswerMost == 0 {
 		o.AnswerMost = defaultAnswer
 	}
@@ -140,7 +132,6 @@ func (o *Options) complete() error {
 		low, high int
 	}{
 		{"Buffer", o.Buffer, 2, 1_000_000},
-		{"RequestsMost", o.RequestsMost, 1, 1 << 20},
 		{"AnswerMost", o.AnswerMost, 1024, 1 << 30},
 		{"Grace", int(o.Grace.Milliseconds()), 1, int(time.Hour.Milliseconds())},
 	} {

@@ -20,7 +20,7 @@ func (f *Frame) Backward() Cursor {
 	if f.width == narrow && f.raw == 0 {
 		memory := f.memory()
 		c.text, c.table = memory[:f.size], memory[f.size:]
-		c.end = c.offset(c.left)
+		c.end = offset(c.table, narrow*c.left)
 	}
 	return c
 }
@@ -35,7 +35,7 @@ func (c *Cursor) Prev() (key, value string) {
 	if c.table == "" {
 		return c.frame.At(c.left)
 	}
-	start := c.offset(c.left)
+	start := offset(c.table, narrow*c.left)
 	line := trimCR(c.text[start : c.end-1])
 	c.end = start
 	before, after, ok := strings.Cut(line, ":")
@@ -43,8 +43,4 @@ func (c *Cursor) Prev() (key, value string) {
 		return "", line
 	}
 	return before, trimBlank(after)
-}
-
-func (c *Cursor) offset(line int) int {
-	return int(c.table[narrow*line]) | int(c.table[narrow*line+1])<<8
 }

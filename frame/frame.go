@@ -252,10 +252,10 @@ func (f *Frame) match(i int, key string) (string, bool) {
 // fewer than 64 KiB. It goes over the table without asking for each line anew.
 func lookup(memory string, size uint32, key string) (value string, ok bool) {
 	text, table := memory[:size], memory[size:]
-	end := int(table[0]) | int(table[1])<<8
+	end := offset(table, 0)
 	for i := narrow; i+1 < len(table); i += narrow {
 		start := end
-		end = int(table[i]) | int(table[i+1])<<8
+		end = offset(table, i)
 		if end-start <= len(key) || text[start+len(key)] != ':' {
 			continue
 		}
@@ -265,6 +265,9 @@ func lookup(memory string, size uint32, key string) (value string, ok bool) {
 	}
 	return "", false
 }
+
+// offset reads one of a narrow table.
+func offset(table string, at int) int { return int(table[at]) | int(table[at+1])<<8 }
 
 // valueOf returns the value of a line, line feed included, if its name is key. The
 // line has a colon where the name would end.

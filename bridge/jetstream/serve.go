@@ -28,8 +28,9 @@ const (
 	waitingRequests = 1024
 )
 
-// Codes of the answers that Serve gives itself, as
-// {"error":{"code":"busy","message":"…"}}. The request was not handled.
+// Codes of the answers that Serve gives itself, in the form that package bridge
+// gives them: {"ok":false,"error":{"code":"busy","message":"…","retry_safe":true}}.
+// The request was not handled, but for CodeAnswer.
 const (
 	CodeTooLarge = "too_large" // beyond Options.MaxRequest
 	CodeBusy     = "busy"      // Options.MaxRequests are handled already, or Serve ends
@@ -233,12 +234,14 @@ func (s *server) refuse(m *nats.Msg, code, message string) { s.answer(m, failure
 // failure is an answer that reports a failure.
 func failure(code, message string) []byte {
 	type problem struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
+		Code      string `json:"code"`
+		Message   string `json:"message"`
+		RetrySafe bool   `json:"retry_safe"`
 	}
-	data, _ := json.Marshal(struct { // of texts alone: never fails
+	data, _ := json.Marshal(struct { // of texts and truth values: never fails
+		OK    bool    `json:"ok"`
 		Error problem `json:"error"`
-	}{problem{code, message}})
+	}{Error: problem{code, message, code != CodeAnswer}})
 	return data
 }
 

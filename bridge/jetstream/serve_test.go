@@ -52,10 +52,17 @@ func (s *service) ask(t *testing.T, node, data string, headers ...string) string
 func code(t *testing.T, answer string) string {
 	t.Helper()
 	var a struct {
-		Error struct{ Code, Message string }
+		OK    *bool
+		Error struct {
+			Code, Message string
+			RetrySafe     bool `json:"retry_safe"`
+		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(answer), &a), answer)
+	require.NotNil(t, a.OK, answer)
+	require.False(t, *a.OK)
 	require.NotEmpty(t, a.Error.Message)
+	require.Equal(t, a.Error.Code != jetstream.CodeAnswer, a.Error.RetrySafe)
 	return a.Error.Code
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/apn/ami/bridge/internal/atomicfile"
 )
 
 // keep does what neither Append nor Ack should wait for.
@@ -69,7 +71,7 @@ func (s *Spool) sync() error {
 			errs = append(errs, err)
 		}
 	}
-	if err := syncDir(s.dir); err != nil {
+	if err := atomicfile.SyncNames(s.dir); err != nil {
 		errs = append(errs, &Error{"sync", s.dir, err})
 	}
 	return errors.Join(errs...)

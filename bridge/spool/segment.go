@@ -81,7 +81,7 @@ func checkVersion(path string) error {
 	if err != nil {
 		return &Error{"open", path, err}
 	}
-	defer f.Close() //nolint:errcheck // it was read
+	defer func() { _ = f.Close() }() // it was only read
 	var b [segmentHeader]byte
 	if _, err := io.ReadFull(f, b[:]); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -105,7 +105,7 @@ func (s *segment) load(off, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{"read", s.path, err}
 	}
-	defer f.Close() //nolint:errcheck // it was read
+	defer func() { _ = f.Close() }() // it was only read
 	buf := make([]byte, max(size-off, 0))
 	n, err := f.ReadAt(buf, off)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/apn/ami/bridge/internal/atomicfile"
 )
 
 // The state file has one line of JSON and its crc32c.
@@ -61,7 +63,7 @@ func (s *Spool) persist(sync bool) error {
 	s.mu.Unlock()
 	path := filepath.Join(s.dir, stateName)
 	if err == nil {
-		err = replaceFile(path, []byte(string(line)+"\n"+checksum(string(line))), sync)
+		err = atomicfile.Replace(path, []byte(string(line)+"\n"+checksum(string(line))), sync)
 	}
 	if err != nil {
 		return &Error{"state", path, err}
@@ -69,28 +71,5 @@ func (s *Spool) persist(sync bool) error {
 	s.mu.Lock()
 	s.persisted = st.Acked
 	s.mu.Unlock()
-	return nil
-}
-
-// replaceFile leaves the old content or the new one, whatever happens.
-func replaceFile(path string, b []byte, sync bool) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil && sync {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	if sync {
-		return syncDir(filepath.Dir(path))
-	}
 	return nil
 }

@@ -91,8 +91,8 @@ On SIGHUP it reads the configuration again, as listen does; not with --leases.`,
 	f.BoolVar(&b.leases, "leases", false, "share the nodes with other processes")
 	f.DurationVar(&b.grace, "grace", 30*time.Second, "how long the end may take to publish what was received")
 	f.Int64Var(&b.spoolBytes, "spool-bytes", 1<<30, "how large the spool may become, 1048576 at least")
-	_ = cmd.MarkFlagDirname("data") // the flags exist
-	_ = cmd.MarkFlagFilename("nats-creds")
+	_ = cmd.MarkFlagDirname("data")        // fails for a flag that there is not
+	_ = cmd.MarkFlagFilename("nats-creds") // as above
 	level := logFlag(cmd)
 	cmd.RunE = a.run(func(cmd *cobra.Command, _ []string) error { return b.run(cmd.Context(), level) })
 	return cmd

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -23,6 +24,7 @@ type link struct {
 	url    string
 	broker bridge.Broker // the bridge closes it
 	leases *lease.Keeper // nil without
+	log    *slog.Logger
 
 	server *embedded.Server // nil: it is not ours
 	conn   *nats.Conn       // of the leases
@@ -34,7 +36,9 @@ func (l *link) close() {
 		l.conn.Close()
 	}
 	if l.server != nil {
-		_ = l.server.Close() // it has logged why
+		if err := l.server.Close(); err != nil {
+			l.log.Warn("the NATS server in this process did not end in order", "error", err)
+		}
 	}
 }
 
@@ -46,7 +50,7 @@ const (
 
 // connect makes the way to the broker. A broker that is away is waited for later.
 func (b *bridging) connect(ctx context.Context, c *config.Config) (*link, error) {
-	l := &link{}
+	l := &link{log: b.log}
 	o := jetstream.Options{Lazy: true, CredentialsFile: b.natsCreds, Logger: b.log}
 	if b.nats == "" {
 		if err := l.serve(ctx, b); err != nil {

@@ -5,9 +5,6 @@ import (
 	"syscall"
 )
 
-// syncDir does nothing: names need no sync of their own.
-func syncDir(string) error { return nil }
-
 const errorDiskFull = syscall.Errno(112) // ERROR_DISK_FULL
 
 // full tells whether room on the disk would help.
