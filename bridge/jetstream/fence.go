@@ -163,15 +163,24 @@ func gapSince(m *js.RawStreamMsg, now time.Time) *gap {
 
 // proveFence makes sure that the server which keeps the stream, in a cluster of
 // several versions maybe another one, compares with the takeover. It publishes
-// what cannot be stored, and the refusal tells what it was compared with.
+// what such a server cannot store, and the refusal tells what it was compared with.
 func (b *Broker) proveFence(ctx context.Context, l *link, node string, token uint64) error {
 	m := &nats.Msg{Subject: b.o.Prefix + ".events." + nodeToken(node) + ".=", Header: nats.Header{
 		js.ExpectedLastSubjSeqHeader:     {strconv.Itoa(math.MaxInt64)},
 		js.ExpectedLastSubjSeqSubjHeader: {b.o.takeovers(node)},
 	}}
-	_, err := l.js.PublishMsg(ctx, m)
+	unsupported := &UnsupportedError{Feature: "fencing", Need: fencingSince, Have: "an older one in the cluster"}
+	ack, err := l.js.PublishMsg(ctx, m)
 	api, ok := errors.AsType[*js.APIError](err)
 	switch {
+	case err == nil:
+		// 2.9.10 finds the first of the two headers only if it stands before the
+		// second, whose name begins with the same words, and the order of headers is
+		// at random.
+		if err := l.stream.DeleteMsg(ctx, ack.Sequence); err != nil {
+			return errors.Join(unsupported, fmt.Errorf("the message that proved it is still in the stream: %w", err))
+		}
+		return unsupported
 	case ok && api.ErrorCode == js.JSErrCodeStreamWrongLastSequenceConstant:
 		return nil // it does compare, with a record that is on its way
 	case !ok || api.ErrorCode != js.JSErrCodeStreamWrongLastSequence:
@@ -187,7 +196,7 @@ func (b *Broker) proveFence(ctx context.Context, l *link, node string, token uin
 	case compared > token: // another has taken the node over meanwhile
 		return bridge.ErrFenced
 	}
-	return &UnsupportedError{Feature: "fencing", Need: fencingSince, Have: "an older one in the cluster"}
+	return unsupported
 }
 
 // atLeast compares the version of a server.
