@@ -4,23 +4,26 @@ import (
 	"encoding/binary"
 	"math"
 	"strings"
+	"unsafe"
 )
 
 // alloc makes a frame of message, whose lines start at starts and whose last one
-// ends before sentinel. Most are one allocation with one pointer, at its start: to
-// the collector, which has to make room for a million of them a second, that is
-// what a frame costs.
+// ends before sentinel. A frame is one allocation without a pointer in it: to the
+// collector, which has to make room for a million of them a second, that is the
+// cheapest there is.
 func (r *Reader) alloc(message []byte, starts []uint32, sentinel uint32) *Frame {
 	size, width := len(message), narrow
 	if size > math.MaxUint16 {
 		width = wide
 	}
-	f, text := block(size + width*(len(starts)+1))
-	f.text = &text[0]
+	memory := make([]byte, frameSize+size+width*(len(starts)+1))
+	f := (*Frame)(unsafe.Pointer(&memory[0])) // aligned: Go aligns what is as large as a Frame for any type
+	f.self = uintptr(unsafe.Pointer(f))
 	f.size, f.count, f.raw, f.width = uint32(size), uint32(len(starts)), r.follows.raw, uint8(width)
 	if r.id <= f.count {
 		f.id = r.id
 	}
+	text := memory[frameSize:]
 	copy(text, message)
 	table := text[size:]
 	if width == wide {
@@ -36,63 +39,6 @@ func (r *Reader) alloc(message []byte, starts []uint32, sentinel uint32) *Frame 
 	}
 	f.classify()
 	return f
-}
-
-// block returns a frame and n bytes for it, which nobody writes to any more once
-// the frame is made. Frame and bytes fill the sizes in which Go hands out memory.
-func block(n int) (*Frame, []byte) {
-	switch {
-	case n <= 64:
-		b := new(struct {
-			Frame
-			text [64]byte
-		})
-		return &b.Frame, b.text[:]
-	case n <= 128:
-		b := new(struct {
-			Frame
-			text [128]byte
-		})
-		return &b.Frame, b.text[:]
-	case n <= 192:
-		b := new(struct {
-			Frame
-			text [192]byte
-		})
-		return &b.Frame, b.text[:]
-	case n <= 256:
-		b := new(struct {
-			Frame
-			text [256]byte
-		})
-		return &b.Frame, b.text[:]
-	case n <= 320:
-		b := new(struct {
-			Frame
-			text [320]byte
-		})
-		return &b.Frame, b.text[:]
-	case n <= 384:
-		b := new(struct {
-			Frame
-			text [384]byte
-		})
-		return &b.Frame, b.text[:]
-	case n <= 448:
-		b := new(struct {
-			Frame
-			text [448]byte
-		})
-		return &b.Frame, b.text[:]
-	case n <= 480:
-		b := new(struct {
-			Frame
-			text [480]byte
-		})
-		return &b.Frame, b.text[:]
-	default:
-		return new(Frame), make([]byte, n)
-	}
 }
 
 // classify finds the first header. Lines before it, without a colon, are the

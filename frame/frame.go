@@ -48,14 +48,17 @@ const (
 // headers may hold secrets (AuthDetail of PJSIPShowAuths carries passwords in
 // clear text). Read them with Get, Values and All, or as bytes with Wire.
 //
-// The zero Frame is an empty one.
+// The zero Frame is an empty one. A Frame must not be copied: a copy panics when
+// it is used, unless it is one of the zero Frame. Compare two by their Wire.
 type Frame struct {
-	// text is the first byte of the message as received, delimiter included, and
-	// behind it a table: where in the message every line begins, and at the end
-	// the delimiter, in width bytes each. It is no string because fmt prints the
-	// fields of an unexported *Frame in someone's struct under some verbs, but
-	// not what they point to; and it mostly points into the frame's own memory.
-	text *byte
+	_ noCopy
+
+	// self is the address of the frame, as a number: behind it in the same memory
+	// stand the message as received, delimiter included, and a table: where in the
+	// message every line begins, and at the end the delimiter, in width bytes each.
+	// A copy would have something else behind it, and is known by its address.
+	// There is no pointer here, so that the collector has nothing to follow.
+	self uintptr
 
 	size  uint32 // of the message
 	count uint32 // lines
@@ -65,6 +68,14 @@ type Frame struct {
 	kind  Kind
 	width uint8 // narrow or wide
 }
+
+const frameSize = int(unsafe.Sizeof(Frame{}))
+
+// noCopy makes go vet complain about copies.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
 
 // Bytes of an offset: in a message of up to 64 KiB, and in a larger one.
 const (
@@ -169,13 +180,20 @@ func (f *Frame) Len() int { return int(f.count) }
 // Wire returns the message byte for byte as it was received, with its
 // delimiter. Blank lines that strayed before it are not part of it. Mind that
 // it can hold secrets.
-func (f *Frame) Wire() string {
-	return unsafe.String(f.text, f.size) // of nil, the zero Frame, ""
-}
+func (f *Frame) Wire() string { return f.behind(int(f.size)) }
 
-// memory returns the message and the table. Nobody writes to them any more.
-func (f *Frame) memory() string {
-	return unsafe.String(f.text, int(f.size)+int(f.width)*int(f.count+1))
+// memory returns the message and the table.
+func (f *Frame) memory() string { return f.behind(int(f.size) + int(f.width)*int(f.count+1)) }
+
+// behind returns n bytes of what is behind the frame. Nobody writes to them any more.
+func (f *Frame) behind(n int) string {
+	if f.self != uintptr(unsafe.Pointer(f)) {
+		if f.size == 0 {
+			return "" // the zero Frame has nothing
+		}
+		panic("frame: a copy of a Frame is used")
+	}
+	return unsafe.String((*byte)(unsafe.Add(unsafe.Pointer(f), frameSize)), n)
 }
 
 // String returns kind, name and number of headers, and no value of any other

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -148,29 +149,55 @@ func TestFrameInManyGoroutines(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, f.Values("variable"))
 }
 
+func TestACopiedFramePanics(t *testing.T) { // it would show what is behind it in memory
+	f := parse(t, "Event: A\r\nB: canary\r\n")
+	copied := reflect.New(reflect.TypeFor[frame.Frame]()) // behind the back of go vet
+	copied.Elem().Set(reflect.ValueOf(f).Elem())
+	c := copied.Interface().(*frame.Frame)
+	for name, use := range map[string]func(){
+		"Wire":   func() { c.Wire() },
+		"Name":   func() { c.Name() },
+		"Get":    func() { c.Get("B") },
+		"Values": func() { c.Values("B") },
+		"At":     func() { c.At(0) },
+		"ActionID": func() {
+			parsed := parse(t, "Event: A\r\nActionID: 1\r\n")
+			copied.Elem().Set(reflect.ValueOf(parsed).Elem())
+			c.ActionID()
+		},
+		"Backward": func() { c.Backward() },
+		"All": func() {
+			for range c.All() {
+				continue
+			}
+		},
+	} {
+		require.PanicsWithValue(t, "frame: a copy of a Frame is used", use, name)
+	}
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", c, c, copied.Elem().Interface()), "canary")
+
+	var zero frame.Frame
+	copied.Elem().Set(reflect.ValueOf(&zero).Elem())
+	require.Empty(t, c.Wire()+c.Name()+c.Get("A"))
+	require.Zero(t, c.Len())
+	require.Equal(t, "text (0 lines)", c.String())
+}
+
 func TestFramesPrintNoValues(t *testing.T) { // G2
 	const secret, text = "canary", `event "AuthDetail" (3 headers)`
 	f := parse(t, "Event: AuthDetail\r\nPassword: canary\r\ncanary\r\n")
-	type hidden struct {
-		f      *frame.Frame
-		copied frame.Frame
-	}
+	type hidden struct{ f *frame.Frame }
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%t", "%10.3v", "%!"} {
 		if strings.ContainsAny(verb, "vsqxXdt") {
 			require.Equal(t, text, fmt.Sprintf(verb, f), verb)
 		}
 		for _, nested := range []any{
 			struct{ F *frame.Frame }{f},
-			&struct{ F frame.Frame }{*f},
-			*f,
 			hidden{f: f},
 			&hidden{f: f},
-			hidden{copied: *f},
-			&hidden{copied: *f},
 			[]*frame.Frame{f},
-			[]frame.Frame{*f},
 			map[string]*frame.Frame{"f": f},
-			[]any{f, *f},
+			[]any{f},
 			&frame.FormatError{Reason: frame.TooLarge, Limit: 1, Head: f},
 			struct{ E frame.FormatError }{frame.FormatError{Head: f}},
 			fmt.Errorf("wrapped: %w", &frame.FormatError{Head: f}),
@@ -184,7 +211,7 @@ func TestFramesPrintNoValues(t *testing.T) { // G2
 		func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
 	} {
 		var log bytes.Buffer
-		slog.New(h(&log)).Info("x", "frame", f, "copy", *f, "nested", struct{ F *frame.Frame }{f}, "hidden", hidden{f, *f},
+		slog.New(h(&log)).Info("x", "frame", f, "nested", struct{ F *frame.Frame }{f}, "hidden", hidden{f},
 			"group", slog.GroupValue(slog.Any("f", f)), "nil", (*frame.Frame)(nil), "err", &frame.FormatError{Head: f})
 		require.NotContains(t, log.String(), secret)
 		require.Contains(t, log.String(), "AuthDetail")
