@@ -134,11 +134,12 @@ func (s *site) atLeast(t *testing.T, n int) {
 	}
 }
 
-// flood sends n events on each node. phase stands in each of them.
-func (s *site) flood(t *testing.T, phase, n int) *sync.WaitGroup {
+// flood sends n events on each node, rate of them in a second, 0 for as many as the
+// sockets take. phase stands in each of them.
+func (s *site) flood(t *testing.T, phase, rate, n int) *sync.WaitGroup {
 	var all sync.WaitGroup
 	for _, srv := range s.servers {
-		all.Go(func() { _ = srv.Flood(t.Context(), 0, n, amitest.F("Phase", strconv.Itoa(phase))) })
+		all.Go(func() { _ = srv.Flood(t.Context(), rate, n, amitest.F("Phase", strconv.Itoa(phase))) })
 	}
 	return &all
 }
@@ -167,14 +168,14 @@ func TestEndToEnd(t *testing.T) {
 	c := s.start(t)
 	s.sessions(t, 1)
 	const part = each / 3
-	flooding := s.flood(t, 1, part)
+	flooding := s.flood(t, 1, 0, part)
 	s.atLeast(t, part/2)
 	require.NoError(t, s.nats.Close())
 	flooding.Wait()
 	s.revive(t)
 	s.atLeast(t, 3*part)
 
-	flooding = s.flood(t, 2, part)
+	flooding = s.flood(t, 2, part/2, part) // for two seconds: the kill falls into them
 	s.atLeast(t, 3*part+part/2)
 	require.NoError(t, c.Process.Kill())
 	_ = c.Wait()
@@ -184,7 +185,7 @@ func TestEndToEnd(t *testing.T) {
 	c = s.start(t)
 	s.sessions(t, 1)
 	before := s.count(t)
-	flooding = s.flood(t, 3, part)
+	flooding = s.flood(t, 3, 0, part)
 	s.atLeast(t, before+part/2)
 	require.NoError(t, s.nats.Close())
 	flooding.Wait()
@@ -257,6 +258,7 @@ func (s *site) verify(t *testing.T, part int) {
 		require.Equal(t, 1, gaps[node], "%s: for the kill", node)
 	}
 	require.Equal(t, 9*part, came+missing)
+	require.Positive(t, missing, "the kill came after the flood, and showed nothing")
 	t.Logf("%d events came, %d were on the sockets of the process that was killed", came, missing)
 }
 
