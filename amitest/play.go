@@ -25,8 +25,8 @@ type Playback struct {
 	// above it, plays as fast as the client takes it.
 	Speed float64
 
-	// Loop begins anew at the end, for ever. A recording without an event to play
-	// is played once all the same.
+	// Loop begins anew at the end, for ever; after a round of which the session
+	// wanted nothing, with a pause of a second.
 	Loop bool
 }
 
@@ -45,7 +45,8 @@ type Playback struct {
 // Events go the way of [Server.Broadcast]: classes, taken from the header Privilege,
 // event mask and filters decide who gets them, and no event is sent while an action
 // runs. A session that does not read is ended after its write timeout, as Asterisk
-// does. One that reads slowly is not waited for, unless Speed is 0.
+// does. While 4096 events wait in a session, whose action takes its time, playing to
+// it waits, and then makes up for it.
 func (srv *Server) Play(ctx context.Context, p Playback) error {
 	all, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -108,49 +109,58 @@ func (p *Playback) playTo(ctx context.Context, s *Session) error {
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
 	for {
-		events, err := p.round(ctx, s)
-		if err != nil || ctx.Err() != nil || !p.Loop || events == 0 {
+		wanted, err := p.round(ctx, s)
+		if err != nil || ctx.Err() != nil || !p.Loop {
 			return err
+		}
+		if !wanted && !sleep(ctx, time.Second) { // or it would spin
+			return nil
 		}
 	}
 }
 
-// round plays the recording once and returns how many events that were.
-func (p *Playback) round(ctx context.Context, s *Session) (events int, err error) {
+// round plays the recording once and tells whether the session wanted any of it.
+func (p *Playback) round(ctx context.Context, s *Session) (wanted bool, err error) {
 	start := time.Now()
 	first := true
 	for rec, err := range p.Records {
 		if errors.Is(err, recording.ErrCut) {
-			return events, nil
+			return wanted, nil
 		}
 		if err != nil {
-			return events, err
+			return wanted, err
 		}
-		if !p.due(ctx, s, start, rec.At, events) {
-			return events, nil
+		if !p.due(ctx, s, start, rec.At) {
+			return wanted, nil
 		}
-		greeting := first && rec.Event != nil && rec.Event.Name() == "FullyBooted"
-		first = first && (rec.Event == nil || rec.Event.Kind() != frame.Event)
-		if rec.Event == nil || greeting || !isBroadcast(rec.Event) {
+		if rec.Event == nil || rec.Event.Kind() != frame.Event {
 			continue
 		}
-		s.queue(queued{
+		greeting := first && rec.Event.Name() == "FullyBooted"
+		first = false
+		if greeting || !isBroadcast(rec.Event) {
+			continue
+		}
+		e := queued{
 			at: time.Now(), class: classesOf(rec.Event.Get("Privilege")),
 			name: rec.Event.Name(), text: []byte(rec.Event.Wire()),
-		})
-		events++
+		}
+		wanted = wanted || s.wants(e.class)
+		s.queue(e)
 	}
-	return events, nil
+	return wanted, nil
 }
 
-// due waits until the time of a record has come, or, without times, until the session
-// does not lag far behind.
-func (p *Playback) due(ctx context.Context, s *Session, start time.Time, at time.Duration, events int) bool {
+// due waits until the time of a record has come, and the session does not lag far
+// behind.
+func (p *Playback) due(ctx context.Context, s *Session, start time.Time, at time.Duration) bool {
 	if p.Speed > 0 {
 		after := min(float64(at)/p.Speed, math.MaxInt64/2)
-		return sleep(ctx, time.Until(start.Add(time.Duration(after))))
+		if !sleep(ctx, time.Until(start.Add(time.Duration(after)))) {
+			return false
+		}
 	}
-	if events%256 == 255 {
+	if s.backlog() > floodAhead {
 		return s.srv.wait(ctx, func() bool { return s.backlog() <= floodAhead }) == nil
 	}
 	return ctx.Err() == nil

@@ -10,7 +10,7 @@
 // milliseconds since the beginning with three decimals, what it is, and more:
 //
 //	{"ami_recording":1,"node":"pbx1","banner":"Asterisk Call Manager/11.0.0","start":"2026-07-01T09:14:03.12Z"}
-//	@ 412.031 event 56
+//	@ 412.031 event 49
 //	Event: Hangup
 //	Privilege: call,all
 //	Cause: 17
