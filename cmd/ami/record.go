@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/apn/ami"
-	"github.com/apn/ami/amitest/recording"
 	"github.com/apn/ami/config"
 )
 
