@@ -50,7 +50,7 @@ func recordsOf(t *testing.T, name string) (wires []string) {
 // replaced are what differs from run to run in what record says and writes.
 var replaced = []string{
 	`"start":"[^"]*"`, `"start":"TIME"`, `(?m)^@ [\d.]+ `, "@ MS ", `"down_ms":[\d.]+`, `"down_ms":MS`,
-	`"reason":"[^"]*"`, `"reason":"REASON"`, `(Uptime|LastReload): \d+`, "$1: N", `event 11\d\n`, "event N\n",
+	`"reason":"[^"]*"`, `"reason":"REASON"`, `(Uptime|LastReload): \d+`, "$1: N", `event \d+\nEvent: FullyBooted`, "event N\nEvent: FullyBooted",
 	`"seconds":[\d.]+`, `"seconds":S`, `"file":"[^"]*"`, `"file":"FILE"`, ` in [\d.]+m?s;`, " in TIME;", `; /\S+`, "; FILE",
 	`\d+ bytes`, "N bytes", `"bytes":\d+`, `"bytes":N`,
 }
