@@ -216,9 +216,8 @@ func TestPlayEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := amitest.NewServer()
 		ended := make(chan error, 1)
-		go func() {
-			ended <- srv.Play(t.Context(), amitest.Playback{Speed: 1, Records: recorded(t, numberedEvent(0), numberedEvent(1))})
-		}()
+		records := recorded(t, numberedEvent(0), numberedEvent(1))
+		go func() { ended <- srv.Play(t.Context(), amitest.Playback{Speed: 1, Records: records}) }()
 		p := login(t, srv, "call")
 		p.message()
 		require.NoError(t, p.Close())

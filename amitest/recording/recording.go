@@ -28,6 +28,7 @@
 package recording
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -88,11 +89,6 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("recording: line %d (byte %d): %s", e.Line, e.Offset, e.Reason)
 }
 
-// errCut is the type of ErrCut.
-type errCut struct{}
-
-func (errCut) Error() string { return "recording: cut off: it has no end mark" }
-
 // ErrCut tells that a recording stops without its end mark, since the recorder was
 // killed, or could not write any more. All records before are whole.
-var ErrCut error = errCut{}
+var ErrCut = errors.New("recording: cut off: it has no end mark")

@@ -39,14 +39,14 @@ func TestWriter(t *testing.T) {
 	var b bytes.Buffer
 	w, err := recording.NewWriter(&b, head)
 	require.NoError(t, err)
-	require.Equal(t, headLine, b.String(), "at once")
+	require.Equal(t, []byte(headLine), b.Bytes(), "at once")
 	require.NoError(t, w.Event(412031*time.Microsecond, hangup))
 	require.NoError(t, w.Lost(time.Second, 12))
 	require.NoError(t, w.Lost(time.Second, 0))
 	require.NoError(t, w.Gap(1004100*time.Microsecond, recording.Gap{From: 1, To: 2, DownMS: 812.4, Reason: "EOF"}))
-	require.Equal(t, headLine, b.String(), "what follows is buffered")
+	require.Equal(t, []byte(headLine), b.Bytes(), "what follows is buffered")
 	require.NoError(t, w.End(time.Minute, recording.End{Events: 1, Lost: 12, Gaps: 1}))
-	require.Equal(t, whole, b.String())
+	require.Equal(t, []byte(whole), b.Bytes())
 	require.Equal(t, int64(len(whole)), w.Kept())
 	require.Error(t, w.Event(0, "Event: X"), "no whole message")
 }
@@ -277,7 +277,8 @@ func TestFile(t *testing.T) {
 			n++
 		}
 		require.Equal(t, 4, n)
-		for range f.Records() {
+		for _, err := range f.Records() {
+			require.NoError(t, err)
 			break
 		}
 	}

@@ -37,7 +37,10 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	}
 	out.buf = append(append(out.buf, line...), '\n')
 	out.ends = append(out.ends, len(out.buf))
-	return out, out.Flush()
+	if err := out.Flush(); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // Event adds a message as it was received: one, with the blank line that ends it.

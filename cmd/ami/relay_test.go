@@ -92,7 +92,7 @@ func TestRelayWithoutListener(t *testing.T) {
 
 // stuck returns a client that reads nothing, joined to a session of the server, and
 // what is closed when join returns.
-func stuck(t *testing.T, ctx context.Context, srv *amitest.Server) (client net.Conn, over <-chan struct{}) {
+func stuck(ctx context.Context, t *testing.T, srv *amitest.Server) (client net.Conn, over <-chan struct{}) {
 	t.Helper()
 	client, end := amitest.Pipe(1 << 10)
 	r := &relay{server: srv}
@@ -115,7 +115,7 @@ func TestRelayEndsWithClientThatReadsNothing(t *testing.T) {
 		defer srv.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		client, over := stuck(t, ctx, srv)
+		client, over := stuck(ctx, t, srv)
 		defer func() { _ = client.Close() }()
 		require.NoError(t, srv.Flood(ctx, 0, 10))
 		synctest.Wait()
@@ -131,7 +131,7 @@ func TestRelayEndsWithClientThatGoes(t *testing.T) {
 		srv := amitest.NewServer(amitest.WithBuffer(1 << 10))
 		defer srv.Close()
 		srv.Handle("Slow", func(c *amitest.Call) { c.Raw([]byte("Response: Success\r\n\r\n")); <-c.Context().Done() })
-		client, over := stuck(t, t.Context(), srv)
+		client, over := stuck(t.Context(), t, srv)
 		_, err := client.Write([]byte("Action: Slow\r\n\r\n"))
 		require.NoError(t, err)
 		require.NoError(t, srv.WaitAction(t.Context(), "Slow", 1))
@@ -165,7 +165,7 @@ func TestFleetWithoutListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 2 {
 			srv := amitest.NewServer()
-			defer srv.Close()
+			t.Cleanup(srv.Close)
 			l := &badListener{closed: make(chan struct{}), err: func(int) error { return syscall.EMFILE }}
 			if len(s.fakes) == 1 {
 				l.err = func(int) error { return errors.New("gone") }

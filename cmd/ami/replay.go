@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
@@ -60,12 +59,8 @@ with a NAME.server beside it: lines of seconds, S, C or EOF, and a number of byt
 	f.StringVar(&r.listen, "listen", "127.0.0.1:5038", "`host:port` of the server, also --addr; port 0: any that is free")
 	f.StringVar(&r.speed, "speed", "1", "what the pauses are divided by: a `factor` above 0, or max")
 	f.BoolVar(&r.loop, "loop", false, "begin anew at the end, for ever")
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "addr" { // it is that of other commands
-			name = "listen"
-		}
-		return pflag.NormalizedName(name)
-	})
+	f.StringVar(&r.listen, "addr", r.listen, "the same as --listen: it is the address for other commands")
+	_ = f.MarkHidden("addr") // the flag exists
 	_ = cmd.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
 }
@@ -121,11 +116,10 @@ func (r *replaying) run(ctx context.Context, name string) error {
 		return err
 	}
 	return r.serve(ctx, func(ctx context.Context, srv *amitest.Server) error {
-		err := srv.Play(ctx, amitest.Playback{Records: file.Records(), Speed: speed, Loop: r.loop})
-		if ctx.Err() != nil {
-			return nil
+		if err := srv.Play(ctx, amitest.Playback{Records: file.Records(), Speed: speed, Loop: r.loop}); ctx.Err() == nil {
+			return err
 		}
-		return err
+		return nil
 	})
 }
 
