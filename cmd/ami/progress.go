@@ -15,7 +15,7 @@ type progress struct {
 
 func (r *recorder) progress() *progress {
 	p := &progress{r: r}
-	if coloured(r.app.stderr, os.Getenv) {
+	if isTerminal(r.app.stderr, os.Getenv) {
 		p.ticker = time.NewTicker(time.Second)
 		p.tick = p.ticker.C
 		p.show()

@@ -175,7 +175,6 @@ func TestRecordLoses(t *testing.T) {
 		}
 		got <- b.String()
 	}()
-	require.NoError(t, srv.WaitAction(within(t), "Login", 1))
 	require.NoError(t, done())
 	text := <-got
 	in, err := recording.NewReader(strings.NewReader(text))
@@ -286,6 +285,7 @@ func TestRecordFile(t *testing.T) {
 func TestRecordOnTerminal(t *testing.T) {
 	srv := fake(t)
 	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "1") // it needs none
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(errors.New("over"))
 	cmd := process(ctx, "record", "-c", nodes(t, srv), "-o", filepath.Join(t.TempDir(), "x"), "--for", "300ms", "--log-level", "error")

@@ -60,7 +60,7 @@ with a NAME.server beside it: lines of seconds, S, C or EOF, and a number of byt
 	f.StringVar(&r.speed, "speed", "1", "what the pauses are divided by: a `factor` above 0, or max")
 	f.BoolVar(&r.loop, "loop", false, "begin anew at the end, for ever")
 	f.StringVar(&r.listen, "addr", r.listen, "the same as --listen: it is the address for other commands")
-	_ = f.MarkHidden("addr") // the flag exists
+	_ = f.MarkHidden("addr")                                                                                                            // the flag exists
 	_ = cmd.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return cmd
 }
