@@ -50,9 +50,12 @@ type Client struct {
 	draining atomic.Bool
 	// Set by who takes the node out of its cluster.
 	removed atomic.Bool
-	count   counters
-	epochs  atomic.Uint64 // sessions so far, of all lanes
-	lookup  *lookup       // nil if there is nothing to look up
+	// Set at each login: what SecretFunc gave.
+	secret atomic.Pointer[Secret]
+
+	count  counters
+	epochs atomic.Uint64 // sessions so far, of all lanes
+	lookup *lookup       // nil if there is nothing to look up
 
 	// Owned by the supervisor of the main lane, and by its reader while there is
 	// one, which the supervisor starts and waits for.

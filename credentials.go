@@ -91,6 +91,7 @@ func (l *lane) askSecret(ctx context.Context) (Secret, error) {
 	if reason := badLogin(secret.Reveal()); reason != "" {
 		return Secret{}, errors.New("the secret that the callback returned " + reason)
 	}
+	c.secret.Store(&secret)
 	return secret, nil
 }
 

@@ -1,8 +1,10 @@
 package ami_test
 
 import (
+	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,6 +62,39 @@ func TestRefusalsAreReadable(t *testing.T) { // C4, G2
 				_, err := dial(t, srv).Send(t.Context(), action.Custom("Odd"))
 				require.ErrorContains(t, err, tc.want)
 				require.NotContains(t, err.Error(), "canary")
+			})
+		})
+	}
+}
+
+// What is kept of a message holds no secret, that of the login included, whether it
+// is fixed or asked for.
+func TestRedact(t *testing.T) { // G2
+	for _, tc := range []struct {
+		name string
+		node func(*ami.Node)
+	}{
+		{"fixed", func(n *ami.Node) {}},
+		{"asked for", func(n *ami.Node) {
+			secret := n.Secret
+			n.Secret = ami.Secret{}
+			n.SecretFunc = func(context.Context) (ami.Secret, error) { return secret, nil }
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := amitest.NewServer(amitest.WithUser(amitest.User{Name: "admin", Secret: "canary-1"}))
+				defer srv.Close()
+				n := node(srv)
+				n.Secret = ami.NewSecret("canary-1")
+				tc.node(&n)
+				c, err := ami.Dial(t.Context(), n, ami.WithDialer(srv.DialContext), ami.WithRedaction(ami.Redaction{Headers: []string{"Pin"}}))
+				require.NoError(t, err)
+				defer func() { require.NoError(t, c.Close()) }()
+				events := c.Subscribe(ami.Named("Odd"))
+				srv.Broadcast("Odd", amitest.ClassUser, amitest.F("Note", "it is canary-1"), amitest.F("Pin", "canary"), amitest.F("Token", "canary"), amitest.F("A", "1"))
+				require.Equal(t, "Event: Odd\r\nPrivilege: user,all\r\nNote: it is [redacted]\r\nPin: [redacted]\r\nToken: [redacted]\r\nA: 1\r\n\r\n",
+					c.Redact((<-events.C()).Frame))
 			})
 		})
 	}

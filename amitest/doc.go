@@ -21,7 +21,8 @@
 // It also does what a real server does on a bad day: see [Faults] for a
 // connection that is slow, cut, mangled or silent, [Server.Shutdown] and
 // [Server.Restart] for a server that goes away, [Server.Flood] and
-// [WithCalls] for events, and [WithReplay] for a recorded conversation.
+// [WithCalls] for events, [Server.Play] for recorded ones, at any speed, and
+// [WithReplay] for a whole recorded conversation.
 //
 // # Concurrency properties
 //

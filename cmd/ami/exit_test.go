@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ func TestExitCodes(t *testing.T) {
 	two := nodes(t, fake(t), dead(t))
 	good := write(t, "ami.yaml", twoNodes)
 	bad := write(t, "ami.yaml", wrongFile)
+	tape := tapeWith(t, 0, "A")
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -53,6 +55,15 @@ func TestExitCodes(t *testing.T) {
 		{"an ill node", []string{"doctor", "-c", two}, exitFailed, "1 of 2 nodes failed"},
 		{"a file cannot be had", []string{"simulate", "--secret-file", "/does/not/exist"}, exitConfig, "no such file"},
 		{"simulate is told to end", []string{"simulate", "--listen", "127.0.0.1:0", "--for", "1ms"}, exitOK, ""},
+		{"record is told to end", []string{"record", "-c", one, "-o", filepath.Join(t.TempDir(), "x"), "--for", "200ms", "--log-level", "error"}, exitOK, ""},
+		{"record of what is down", []string{"record", "-c", two, "--node", "pbx2", "-o", filepath.Join(t.TempDir(), "x"), "--log-level", "error"}, exitFailed, "connection refused"},
+		{"record over a file", []string{"record", "-c", one, "-o", good}, exitUsage, "--force replaces it"},
+		{"record of two nodes", []string{"record", "-c", two}, exitUsage, "which node shall be recorded?"},
+		{"record of what is wrong", []string{"record", "-c", bad}, exitConfig, "ami.yaml:3"},
+		{"replay is told to end", []string{"replay", tape, "--listen", "127.0.0.1:0", "--for", "1ms"}, exitOK, ""},
+		{"replay of what is no recording", []string{"replay", good}, exitFailed, "no recording"},
+		{"replay without a secret", []string{"replay", tape, "--secret-file", "/does/not/exist"}, exitConfig, "no such file"},
+		{"replay of nothing", []string{"replay"}, exitUsage, "accepts 1 arg(s)"},
 		{"listen is told to end", []string{"listen", "-c", good, "--for", "1ms", "--log-level", "error"}, exitOK, ""},
 		{"good configuration", []string{"config", "check", "-c", good}, exitOK, ""},
 		{"bad configuration", []string{"config", "check", "-c", bad}, exitConfig, "errors"},

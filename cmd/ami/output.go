@@ -33,8 +33,13 @@ func newOutput(w io.Writer, stop context.CancelCauseFunc) *output {
 
 // coloured reports whether w is a terminal that may be given colours.
 func coloured(w io.Writer, getenv func(string) string) bool {
+	return getenv("NO_COLOR") == "" && isTerminal(w, getenv)
+}
+
+// isTerminal reports whether w is a terminal that can write a line over.
+func isTerminal(w io.Writer, getenv func(string) string) bool {
 	f, ok := w.(*os.File)
-	if !ok || getenv("NO_COLOR") != "" || getenv("TERM") == "dumb" || runtime.GOOS == "windows" {
+	if !ok || getenv("TERM") == "dumb" || runtime.GOOS == "windows" {
 		return false
 	}
 	info, err := f.Stat()

@@ -38,8 +38,9 @@ func (a *attempt) end(err error) {
 
 // connect begins to connect the nodes of c, and returns at once. events is the
 // event mask of the login, "" for that of the configuration. before, if not nil, is
-// called with the cluster before it runs. close ends it.
-func connect(ctx context.Context, c *config.Config, events string, before func(*ami.Cluster)) (*site, error) {
+// called with the cluster before it runs. More options go before those of c. close
+// ends it.
+func connect(ctx context.Context, c *config.Config, events string, before func(*ami.Cluster), more ...ami.Option) (*site, error) {
 	nodes := c.Nodes()
 	s := &site{attempts: make(map[string]*attempt)}
 	for i := range nodes {
@@ -50,7 +51,7 @@ func connect(ctx context.Context, c *config.Config, events string, before func(*
 		s.attempts[nodes[i].Key] = &attempt{over: make(chan struct{})}
 	}
 	var err error
-	if s.Cluster, err = ami.NewCluster(nodes, c.Options()...); err != nil {
+	if s.Cluster, err = ami.NewCluster(nodes, append(more, c.Options()...)...); err != nil {
 		return nil, err
 	}
 	if before != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+
+	"github.com/apn/ami/frame"
 )
 
 // tellers maps a header that holds a value to those that say what it is the
@@ -25,29 +27,74 @@ type header struct{ name, lower, value string }
 // Headers returns headers, those of one message, in one line as they may be
 // shown. What one of them says of another counts wherever it stands.
 func (p *Policy) Headers(headers iter.Seq2[string, string]) string {
-	var all []header
-	telling := make(map[string]bool)
-	database := false
-	for name, value := range headers {
-		h := header{name, strings.ToLower(name), value}
-		all = append(all, h)
-		if base, _ := numbered(h.lower); tells[base] && p.secret(value) {
-			telling[h.lower] = true
-		}
-		database = database || h.lower == "action" && len(value) > 2 && strings.EqualFold(value[:2], "DB")
-	}
 	var b strings.Builder
-	for _, h := range all {
+	for name, shown := range p.shown(headers) {
 		if b.Len() > 0 {
 			b.WriteString("; ")
 		}
-		hidden := p.secret(h.name) || told(h.lower, telling)
-		if database && h.lower == "key" { // where in the database: no key to anything
-			hidden = p.listed(h.name)
-		}
-		fmt.Fprintf(&b, "%s: %q", h.name, p.show(h, hidden))
+		fmt.Fprintf(&b, "%s: %q", name, shown)
 	}
 	return b.String()
+}
+
+// Wire returns a message as it was received, with the values hidden that Headers
+// hides, and with secret, if it is not empty, hidden wherever it stands but in the
+// name of the first header, which makes the message what it is. All other bytes
+// stay, and all line ends.
+func (p *Policy) Wire(f *frame.Frame, secret string) string {
+	rest := f.Wire()
+	var b strings.Builder
+	b.Grow(len(rest))
+	i := 0
+	for name, shown := range p.shown(f.All()) {
+		line, behind, _ := strings.Cut(rest, "\n")
+		text := strings.TrimSuffix(line, "\r")
+		_, value := f.At(i)
+		before := text[:len(text)-len(value)] // the name, and what stands behind it
+		switch {
+		case secret == "":
+		case i == 0 && name != "":
+			shown = strings.ReplaceAll(shown, secret, Mask)
+		default:
+			before, shown = "", strings.ReplaceAll(before+shown, secret, Mask)
+		}
+		b.WriteString(before)
+		b.WriteString(shown)
+		b.WriteString(line[len(text):])
+		b.WriteByte('\n')
+		rest = behind
+		i++
+	}
+	b.WriteString(rest)
+	return b.String()
+}
+
+// shown yields the names of headers and their values as they may be shown. A line
+// without a name behind a value that is hidden is the rest of that value.
+func (p *Policy) shown(headers iter.Seq2[string, string]) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		var all []header
+		telling := make(map[string]bool)
+		database := false
+		for name, value := range headers {
+			h := header{name, strings.ToLower(name), value}
+			all = append(all, h)
+			if base, _ := numbered(h.lower); tells[base] && p.secret(value) {
+				telling[h.lower] = true
+			}
+			database = database || h.lower == "action" && len(value) > 2 && strings.EqualFold(value[:2], "DB")
+		}
+		hidden := false
+		for _, h := range all {
+			hidden = p.secret(h.name) || told(h.lower, telling) || hidden && h.name == ""
+			if database && h.lower == "key" { // where in the database: no key to anything
+				hidden = p.listed(h.name)
+			}
+			if !yield(h.name, p.show(h, hidden)) {
+				return
+			}
+		}
+	}
 }
 
 // Header returns the value as it may be shown, if nothing more is known of the
