@@ -21,11 +21,21 @@ import (
 // One process owns the sessions and publishes what comes. A service, here in the same program,
 // reads it with a durable consumer that all of its workers share, and asks for actions.
 func ExampleNew() {
+	if err := own(); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// pbx1 PJSIP/2001-00000001 hung up: 16
+	// {"Response":"Success","Ping":"Pong"} of pbx1
+}
+
+// own is the process that owns the sessions.
+func own() error {
 	pbx := amitest.NewServer(amitest.WithTCP()) // in place of an Asterisk
 	defer pbx.Close()
 	dir, err := os.MkdirTemp("", "bridge")
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 
@@ -33,40 +43,36 @@ func ExampleNew() {
 	defer stop()
 	server, err := embedded.Start(ctx, embedded.Options{Dir: dir + "/nats", Port: embedded.AnyPort}) // or a NATS of yours
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	broker, err := amijs.Open(ctx, amijs.Options{URL: server.URL()})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	cluster, err := ami.NewCluster([]ami.Node{{Key: "pbx1", Addr: pbx.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	b, err := bridge.New(cluster, broker, bridge.Options{Dir: dir + "/bridge"})
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	var g errgroup.Group
 	g.Go(func() error { return b.Run(ctx) })
 	if err := cluster.Ready(ctx, 0); err != nil {
-		log.Fatal(err)
+		return err
 	}
 	if err := bill(ctx, server.URL(), pbx); err != nil {
-		log.Fatal(err)
+		return err
 	}
 
 	stop() // publishes what was received, and logs off
 	if err := g.Wait(); err != nil {
-		log.Fatal(err)
+		return err
 	}
 	if err := server.Close(); err != nil {
-		log.Fatal(err)
-	}
-	// Output:
-	// pbx1 PJSIP/2001-00000001 hung up: 16
-	// {"Response":"Success","Ping":"Pong"} of pbx1
-}
+		return err
+	}}
 
 // bill is the service. It knows the broker alone.
 func bill(ctx context.Context, url string, pbx *amitest.Server) error {

@@ -35,7 +35,7 @@ func TestReadmeSession(t *testing.T) {
 		}
 		e := call(t, words(args)...)
 		require.Zero(t, e.code, "%s: %s", line, e.errs)
-		require.Equal(t, likeness(want), likeness(e.out), line)
+		require.Equal(t, alike(want), alike(e.out), line)
 		ran++
 	}
 	require.Equal(t, 6, ran)
@@ -51,8 +51,8 @@ func words(line string) []string {
 	return args
 }
 
-// likeness is what two runs have in common.
-func likeness(text string) []string {
+// alike is what two runs have in common.
+func alike(text string) []string {
 	text = regexp.MustCompile(`-[0-9a-f]{8}|[0-9]+(\.[0-9]+)?`).ReplaceAllString(strings.TrimSpace(text), "0")
 	lines := strings.Split(text, "\n")
 	slices.Sort(lines)
