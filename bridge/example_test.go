@@ -70,9 +70,8 @@ func own() error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := server.Close(); err != nil {
-		return err
-	}}
+	return server.Close()
+}
 
 // bill is the service. It knows the broker alone.
 func bill(ctx context.Context, url string, pbx *amitest.Server) error {
