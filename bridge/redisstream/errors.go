@@ -16,7 +16,9 @@ var ErrClosed = errors.New("redisstream: closed")
 var ErrFull = errors.New("redisstream: no room")
 
 // A DeniedError reports that the server does not let the user in, or does not
-// permit what it asks for.
+// permit what it asks for. For a command within the broker's script a server may
+// say so in words alone, as Redis 7.0 does: then they are in an error without a
+// type.
 type DeniedError struct {
 	Err error // what the server said
 }
@@ -63,13 +65,14 @@ func verdict(key string, err error) error {
 	if !ok {
 		return err // the connection
 	}
+	if redis.IsAuthError(err) || redis.IsPermissionError(err) { // it takes writes when somebody has changed the user
+		return &DeniedError{Err: err}
+	}
 	code, _, _ := strings.Cut(said.Error(), " ")
 	switch code {
 	case "OOM", // memory, with the policy noeviction: it takes writes when consumers or limits have made room
 		"MISCONF": // the disk: it takes writes when it can save again
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case "NOAUTH", "WRONGPASS", "NOPERM": // it takes writes when somebody has changed the user
-		return &DeniedError{Err: err}
 	case "WRONGTYPE": // it takes writes when somebody has renamed the key
 		return &KeyError{Key: key, Err: err}
 	}

@@ -17,7 +17,10 @@ import (
 )
 
 // soon bounds what a test waits for; only a failure takes that long.
-const soon = 20 * time.Second
+const (
+	soon = 20 * time.Second
+	tick = 5 * time.Millisecond
+)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

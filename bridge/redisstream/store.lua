@@ -29,10 +29,8 @@ for i = 1, n do
 		seq = '0'
 		local count = redis.call('HINCRBY', last, 'holds', 1)
 		local oldest = '#' .. (count - keep)
-		local gone = redis.call('HGET', last, oldest)
-		if gone then
-			redis.call('HDEL', last, oldest, gone)
-		end
+		-- Also if there is none: who may not do it learns so now.
+		redis.call('HDEL', last, oldest, redis.call('HGET', last, oldest) or oldest)
 		redis.call('HSET', last, '#' .. count, name, name, seq)
 	end
 	holds[i] = {stream = KEYS[1 + tonumber(ARGV[at])], node = node, instance = instance, name = name, seq = seq, was = seq}
