@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -9,12 +10,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
-	amijs "github.com/apn/ami/bridge/jetstream"
+	"github.com/apn/ami/bridge/internal/redistest"
+	"github.com/apn/ami/bridge/redisstream"
 )
 
 // benchEvents is how many events an operation of the benchmarks is.
@@ -22,7 +25,7 @@ const benchEvents = 50_000
 
 // A counting broker tells how many records were confirmed.
 type counting struct {
-	*amijs.Broker
+	bridge.Broker
 	stored atomic.Int64
 	more   chan struct{} // one slot
 }
@@ -44,14 +47,23 @@ func (c *counting) await(n int) {
 }
 
 // BenchmarkBridge is the whole way: a socket of a fake Asterisk, the cluster, the
-// spool, JetStream's confirmation.
+// spool, the broker's confirmation.
 func BenchmarkBridge(b *testing.B) {
-	s := serve(b)
+	b.Run("JetStream", func(b *testing.B) { benchmarkBridge(b, broker(b, serve(b).URL())) })
+	b.Run("Redis", func(b *testing.B) {
+		prefix := "test:" + rand.Text()
+		r, err := redisstream.Open(b.Context(), redisstream.Options{URL: redistest.System(b, prefix), Prefix: prefix})
+		require.NoError(b, err)
+		benchmarkBridge(b, r)
+	})
+}
+
+func benchmarkBridge(b *testing.B, to bridge.Broker) {
 	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
 	defer srv.Close()
 	cl, err := ami.NewCluster([]ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}, ami.WithEventQueue(1_000_000)) // nothing may be lost, however busy the processor
 	require.NoError(b, err)
-	stored := &counting{Broker: broker(b, s.URL()), more: make(chan struct{}, 1)}
+	stored := &counting{Broker: to, more: make(chan struct{}, 1)}
 	br, err := bridge.New(cl, stored, bridge.Options{Dir: b.TempDir(), Instance: "bench", Buffer: 1_000_000})
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(b.Context())
@@ -70,10 +82,47 @@ func BenchmarkBridge(b *testing.B) {
 	require.NoError(b, <-done)
 }
 
-// BenchmarkPublishAlone publishes payloads of the same size with nats.go alone: as
-// its users do, asynchronously, with as many confirmations outstanding as the
-// bridge has records in a batch.
+// BenchmarkPublishAlone publishes what the bridge does with the client of the
+// broker alone.
 func BenchmarkPublishAlone(b *testing.B) {
+	b.Run("JetStream", publishToJetStream)
+	b.Run("Redis", publishToRedis)
+}
+
+// benchPayload is as large as what the bridge makes of an event of the flood.
+func benchPayload() []byte {
+	payload := make([]byte, 800)
+	for i := range payload {
+		payload[i] = "abcdefghij"[i%10]
+	}
+	return payload
+}
+
+// publishToRedis does it in pipelines of as many as the bridge has in a batch.
+func publishToRedis(b *testing.B) {
+	prefix := "test:" + rand.Text()
+	c := redistest.Client(b, redistest.System(b, prefix))
+	payload, n := benchPayload(), 0
+	for b.Loop() {
+		for range benchEvents / 500 {
+			p := c.Pipeline()
+			for range 500 {
+				n++
+				p.XAdd(b.Context(), &redis.XAddArgs{Stream: prefix + ":events:pbx1", MaxLen: redisstream.DefaultMaxLen, Approx: true, Values: []any{
+					"id", fmt.Sprintf("bench-abcdefgh1234.1/pbx1/1/%d", n), "node", "pbx1", "epoch", 1, "seq", n, "kind", "event", "name", "UserEvent",
+					"time", "2026-01-02T03:04:05.678901234Z", "instance", "bench-abcdefgh1234.1", "data", payload,
+				}})
+			}
+			_, err := p.Exec(b.Context())
+			require.NoError(b, err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
+
+// publishToJetStream does it as the users of nats.go do, asynchronously, with as
+// many confirmations outstanding as the bridge has records in a batch.
+func publishToJetStream(b *testing.B) {
 	s := serve(b)
 	nc, err := nats.Connect(s.URL())
 	require.NoError(b, err)
@@ -85,11 +134,7 @@ func BenchmarkPublishAlone(b *testing.B) {
 		Duplicates: 2 * time.Minute, MaxAge: 24 * time.Hour, MaxBytes: 8 << 30, AllowDirect: true, Compression: jetstream.S2Compression,
 	})
 	require.NoError(b, err)
-	payload := make([]byte, 800)
-	for i := range payload {
-		payload[i] = "abcdefghij"[i%10]
-	}
-	n := 0
+	payload, n := benchPayload(), 0
 	for b.Loop() {
 		for range benchEvents {
 			n++
