@@ -33,8 +33,8 @@
 //
 // How much a confirmation is worth is the server's configuration: with "appendonly
 // yes" and "appendfsync always" it has synced its file before it answers; with
-// "everysec" the last second or so is lost when its machine dies, and without a
-// file all is. A failover to a replica loses what that had not received.
+// "everysec" the last second or two may be lost when its machine dies, and without
+// a file all is when it dies itself. A failover to a replica loses what that had not received.
 //
 // # Clusters
 //

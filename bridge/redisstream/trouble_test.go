@@ -195,9 +195,10 @@ func TestAnswers(t *testing.T) {
 // Open says so, or Publish before it stores anything.
 func TestPermissions(t *testing.T) {
 	s := own(t)
-	c := s.Client(t)
-	o := redisstream.Options{URL: s.URL(), User: "bridge", Password: ami.NewSecret("hidden")}
-	commands := []string{"+evalsha", "+eval", "+xadd", "+hset", "+hget", "+hincrby", "+hdel"}
+	url := s.URL() + "/1"
+	c := redistest.Client(t, url)
+	o := redisstream.Options{URL: url, User: "bridge", Password: ami.NewSecret("hidden")}
+	commands := []string{"+evalsha", "+eval", "+xadd", "+hset", "+hget", "+hincrby", "+hdel", "+select"}
 	user := func(without string) {
 		rules := []any{"acl", "setuser", "bridge", "reset", "on", ">hidden", "~ami:*"}
 		for _, command := range commands {
@@ -233,7 +234,7 @@ func TestPermissions(t *testing.T) {
 			require.Zero(t, n)
 			user("")
 			require.NoError(t, try())
-			require.Len(t, ids(t, redisstream.Options{URL: s.URL()}, "a"), 3)
+			require.Len(t, ids(t, redisstream.Options{URL: url}, "a"), 3)
 		})
 	}
 }
