@@ -88,7 +88,7 @@ func TestSilentServer(t *testing.T) {
 				b := open(t, o) // and it has a connection
 				p.answers(swallow)
 				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
+				t.Cleanup(func() { cancel(nil) })
 				done := make(chan error, 1)
 				go func() { done <- call(ctx, b) }()
 				<-swallowed

@@ -1,6 +1,7 @@
 package redisstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -29,14 +30,14 @@ var silent = sync.OnceFunc(logging.Disable)
 
 // link makes one without a connection.
 func (b *Broker) link() *link {
-	silent()
 	l := &link{}
 	l.ctx, l.end = context.WithCancel(context.Background())
 	u, _ := url.Parse(b.o.URL) // complete has checked it
 	db, _ := database(u)
-	d := &dialer{net: net.Dialer{Timeout: b.o.DialTimeout}}
+	plain := &net.Dialer{Timeout: b.o.DialTimeout}
+	dial := plain.DialContext
 	if u.Scheme == "rediss" {
-		d.tls = b.o.tls(u.Hostname())
+		dial = (&tls.Dialer{NetDialer: plain, Config: cmp.Or(b.o.TLS, &tls.Config{MinVersion: tls.VersionTLS12})}).DialContext
 	}
 	l.client = redis.NewClient(&redis.Options{
 		Addr: address(u), DB: db, Username: b.o.User, Password: b.o.Password.Reveal(),
@@ -45,7 +46,7 @@ func (b *Broker) link() *link {
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
 			defer context.AfterFunc(l.ctx, cancel)()
-			return d.dial(ctx, network, addr)
+			return dial(ctx, network, addr)
 		},
 		Protocol: 2, DisableIdentity: true, // it asks for no more permissions than needed
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
@@ -56,35 +57,10 @@ func (b *Broker) link() *link {
 	return l
 }
 
-// tls is the configuration for a host.
-func (o *Options) tls(host string) *tls.Config {
-	c := o.TLS.Clone()
-	if c == nil {
-		c = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if c.ServerName == "" {
-		c.ServerName = host
-	}
-	return c
-}
-
 // close ends the connection, whatever it waits for.
 func (l *link) close() {
 	l.end()
 	_ = l.client.Close() // nothing more is wanted of it
-}
-
-// A dialer makes connections.
-type dialer struct {
-	net net.Dialer
-	tls *tls.Config // nil: none
-}
-
-func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if d.tls == nil {
-		return d.net.DialContext(ctx, network, addr)
-	}
-	return (&tls.Dialer{NetDialer: &d.net, Config: d.tls}).DialContext(ctx, network, addr)
 }
 
 // call calls f with the client of a link, which it makes if there is none. What f

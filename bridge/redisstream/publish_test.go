@@ -69,7 +69,8 @@ func TestDuplicates(t *testing.T) {
 		{"twice in one", [][]bridge.Record{append(some("a", 1, 3), some("a", 2, 3)...)}, some("a", 1, 4)},
 		{"a hole stays", [][]bridge.Record{some("a", 1, 3), some("a", 9, 3), some("a", 9, 4)}, append(some("a", 1, 3), some("a", 9, 4)...)},
 		{
-			"two holds", [][]bridge.Record{append(some("a", 7, 3), as("i2", some("a", 1, 3))...), append(some("a", 8, 2), as("i2", some("a", 1, 4))...)},
+			"two holds",
+			[][]bridge.Record{append(some("a", 7, 3), as("i2", some("a", 1, 3))...), append(some("a", 8, 2), as("i2", some("a", 1, 4))...)},
 			append(some("a", 7, 3), as("i2", some("a", 1, 4))...),
 		},
 		{"9 and 10", [][]bridge.Record{some("a", 9, 1), some("a", 10, 1), some("a", 9, 3)}, some("a", 9, 3)},

@@ -83,18 +83,19 @@ func (s *Server) Addr() string { return "127.0.0.1:" + strconv.Itoa(s.port) }
 // URL is Addr as a URL.
 func (s *Server) URL() string { return "redis://" + s.Addr() }
 
-// Start starts the process, again if it was killed, and waits until it answers.
+// Start starts the process, again if it was killed, and waits until it answers. It
+// ends with the test.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
-	s.cmd = exec.Command(s.path, append([]string{
+	s.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), s.path, append([]string{
 		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "always", "--logfile", "log",
 	}, s.args...)...)
 	require.NoError(t, s.cmd.Start())
 	c := s.Client(t)
 	require.Eventually(t, func() bool {
-		_, ok := c.Ping(context.Background()).Err().(redis.Error) //nolint:errorlint // of the server itself
-		return ok || c.Ping(context.Background()).Err() == nil
+		err := c.Ping(context.Background()).Err()
+		return err == nil || redis.IsAuthError(err) // it wants a password
 	}, soon, 10*time.Millisecond)
 }
 
