@@ -2,19 +2,23 @@ package bridge_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
-	amijs "github.com/apn/ami/bridge/jetstream"
+	"github.com/apn/ami/bridge/internal/redistest"
+	"github.com/apn/ami/bridge/redisstream"
 )
 
 // benchEvents is how many events an operation of the benchmarks is.
@@ -22,7 +26,7 @@ const benchEvents = 50_000
 
 // A counting broker tells how many records were confirmed.
 type counting struct {
-	*amijs.Broker
+	bridge.Broker
 	stored atomic.Int64
 	more   chan struct{} // one slot
 }
@@ -43,13 +47,13 @@ func (c *counting) await(n int) {
 	}
 }
 
-// flooding starts a bridge of one node on a server. flood has the node send n
+// flooding starts a bridge of one node to a broker. flood has the node send n
 // events and waits until all are confirmed; stop ends the bridge.
-func flooding(b *testing.B, url string) (flood func(n int), stop func()) {
+func flooding(b *testing.B, to bridge.Broker) (flood func(n int), stop func()) {
 	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
 	cl, err := ami.NewCluster([]ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}, ami.WithEventQueue(1_000_000)) // nothing may be lost, however busy the processor
 	require.NoError(b, err)
-	stored := &counting{Broker: broker(b, url), more: make(chan struct{}, 1)}
+	stored := &counting{Broker: to, more: make(chan struct{}, 1)}
 	br, err := bridge.New(cl, stored, bridge.Options{Dir: b.TempDir(), Instance: "bench", Buffer: 1_000_000})
 	require.NoError(b, err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -71,9 +75,17 @@ func flooding(b *testing.B, url string) (flood func(n int), stop func()) {
 }
 
 // BenchmarkBridge is the whole way: a socket of a fake Asterisk, the cluster, the
-// spool, JetStream's confirmation.
+// spool, the broker's confirmation.
 func BenchmarkBridge(b *testing.B) {
-	flood, stop := flooding(b, serve(b).URL())
+	b.Run("JetStream", func(b *testing.B) { benchmarkBridge(b, broker(b, serve(b).URL())) })
+	b.Run("Redis", func(b *testing.B) {
+		prefix := "test:" + rand.Text()
+		benchmarkBridge(b, redisBroker(b, redistest.System(b, prefix), prefix))
+	})
+}
+
+func benchmarkBridge(b *testing.B, to bridge.Broker) {
+	flood, stop := flooding(b, to)
 	defer stop()
 	n := 0
 	for b.Loop() {
@@ -84,16 +96,55 @@ func BenchmarkBridge(b *testing.B) {
 }
 
 // BenchmarkPublishAlone publishes the very messages that the bridge has published,
-// but for their identifiers, with nats.go alone: as its users do, asynchronously, with as
-// many confirmations outstanding as the bridge has records in a batch.
+// but for their identifiers, with the client of the broker alone.
 func BenchmarkPublishAlone(b *testing.B) {
+	b.Run("JetStream", publishToJetStream)
+	b.Run("Redis", publishToRedis)
+}
+
+// publishToRedis does it in pipelines of as many as the bridge has in a batch.
+func publishToRedis(b *testing.B) {
+	prefix := "test:" + rand.Text()
+	url := redistest.System(b, prefix)
+	flood, stop := flooding(b, redisBroker(b, url, prefix))
+	flood(benchEvents)
+	stop()
+	c, stream := redistest.Client(b, url), prefix+":events:pbx1"
+	entries, err := c.XRevRangeN(b.Context(), stream, "+", "-", benchEvents).Result()
+	require.NoError(b, err)
+	require.Len(b, entries, benchEvents)
+	n := 0
+	for b.Loop() {
+		n++
+		for batch := range slices.Chunk(entries, 500) {
+			p := c.Pipeline()
+			for i, e := range batch {
+				e.Values["id"] = fmt.Sprintf("bench-abcdefgh%04d.1/pbx1/1/%d", n, i)
+				p.XAdd(b.Context(), &redis.XAddArgs{Stream: stream, MaxLen: redisstream.DefaultMaxLen, Approx: true, Values: e.Values})
+			}
+			_, err := p.Exec(b.Context())
+			require.NoError(b, err)
+		}
+	}
+	b.ReportMetric(float64(n*len(entries))/b.Elapsed().Seconds(), "events/s")
+}
+
+func redisBroker(b *testing.B, url, prefix string) *redisstream.Broker {
+	r, err := redisstream.Open(b.Context(), redisstream.Options{URL: url, Prefix: prefix})
+	require.NoError(b, err)
+	return r
+}
+
+// publishToJetStream does it as the users of nats.go do, asynchronously, with as
+// many confirmations outstanding as the bridge has records in a batch.
+func publishToJetStream(b *testing.B) {
 	s := serve(b)
 	nc, err := nats.Connect(s.URL())
 	require.NoError(b, err)
 	defer nc.Close()
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1000))
 	require.NoError(b, err)
-	flood, stop := flooding(b, s.URL())
+	flood, stop := flooding(b, broker(b, s.URL()))
 	flood(benchEvents)
 	stop()
 	messages := published(b, js)

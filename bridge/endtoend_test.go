@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -16,16 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
-	"github.com/apn/ami/bridge/embedded"
 	amijs "github.com/apn/ami/bridge/jetstream"
+	"github.com/apn/ami/bridge/redisstream"
 )
 
 // asBridge makes the test binary be a bridge. Its value says what bridge.
@@ -59,7 +56,12 @@ func (s *setup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	broker, err := amijs.Open(ctx, amijs.Options{URL: s.URL, Lazy: true})
+	var broker bridge.Broker
+	if strings.HasPrefix(s.URL, "redis:") {
+		broker, err = redisstream.Open(ctx, redisstream.Options{URL: s.URL, Lazy: true, MaxLen: -1})
+	} else {
+		broker, err = amijs.Open(ctx, amijs.Options{URL: s.URL, Lazy: true})
+	}
 	if err != nil {
 		return err
 	}
@@ -88,43 +90,29 @@ func (s *setup) start(t *testing.T) *child {
 	return c
 }
 
-// A site is NATS, fake nodes and a bridge, all of which may die.
+// A site is a broker, fake nodes and a bridge, all of which may die.
 type site struct {
 	setup
+	store
 	servers map[string]*amitest.Server
-	nats    *embedded.Server
-	store   string
-	port    int // of NATS
 }
 
-// revive starts NATS again where it was.
+// A store is the server of a broker.
+type store interface {
+	// serve starts it, again where it was.
+	serve(t *testing.T) (url string)
+	kill(t *testing.T)
+	// count returns how many records it has, 0 if it is away.
+	count(t *testing.T) int
+	// read hands out the payloads of so many records from the beginning, those of
+	// each node in their order.
+	read(t *testing.T, records int, each func(payload []byte))
+}
+
+// revive starts the broker, again where it was.
 func (s *site) revive(t *testing.T) {
 	t.Helper()
-	var err error
-	s.nats, err = embedded.Start(t.Context(), embedded.Options{Dir: s.store, Port: s.port})
-	require.NoError(t, err)
-	if s.URL = s.nats.URL(); s.port == embedded.AnyPort {
-		u, err := url.Parse(s.URL)
-		require.NoError(t, err)
-		s.port, err = strconv.Atoi(u.Port())
-		require.NoError(t, err)
-	}
-}
-
-// count returns how many messages the stream has.
-func (s *site) count(t *testing.T) int {
-	nc, err := nats.Connect(s.URL)
-	if err != nil {
-		return 0
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	stream, err := js.Stream(t.Context(), "AMI")
-	if err != nil {
-		return 0
-	}
-	return int(stream.CachedInfo().State.Msgs)
+	s.URL = s.serve(t)
 }
 
 func (s *site) atLeast(t *testing.T, n int) {
@@ -152,11 +140,17 @@ func (s *site) sessions(t *testing.T, n int) {
 	}
 }
 
-// TestEndToEnd: all that three nodes send is in the stream, once and in order,
-// although NATS dies twice and the bridge is killed once. What was on the socket
+// TestEndToEnd: all that three nodes send is in the broker, once and in order,
+// although that dies twice and the bridge is killed once. What was on the socket
 // then is missing, and a gap tells it.
 func TestEndToEnd(t *testing.T) {
-	s := &site{servers: make(map[string]*amitest.Server), store: t.TempDir(), port: embedded.AnyPort}
+	for name, made := range map[string]func(t *testing.T) store{"JetStream": newJetStream, "Redis": newRedis} {
+		t.Run(name, func(t *testing.T) { endToEnd(t, made(t)) })
+	}
+}
+
+func endToEnd(t *testing.T, broker store) {
+	s := &site{store: broker, servers: make(map[string]*amitest.Server)}
 	s.Dir, s.Nodes = t.TempDir(), make(map[string]string)
 	for _, key := range []string{"pbx1", "pbx2", "pbx3"} {
 		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
@@ -170,7 +164,7 @@ func TestEndToEnd(t *testing.T) {
 	const part = each / 3
 	flooding := s.flood(t, 1, 0, part)
 	s.atLeast(t, part/2)
-	require.NoError(t, s.nats.Close())
+	s.kill(t)
 	flooding.Wait()
 	s.revive(t)
 	s.atLeast(t, 3*part)
@@ -187,7 +181,7 @@ func TestEndToEnd(t *testing.T) {
 	before := s.count(t)
 	flooding = s.flood(t, 3, 0, part)
 	s.atLeast(t, before+part/2)
-	require.NoError(t, s.nats.Close())
+	s.kill(t)
 	flooding.Wait()
 	s.revive(t)
 	s.atLeast(t, before+3*part)
@@ -197,35 +191,23 @@ func TestEndToEnd(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(s.Dir, "spool", "*"))
 	require.NoError(t, err)
 	require.NotEmpty(t, left)
-	require.NoError(t, s.nats.Close())
+	s.kill(t)
 }
 
-// verify reads the stream from its beginning.
+// verify reads all that the broker has.
 func (s *site) verify(t *testing.T, part int) {
 	t.Helper()
-	_, js := client(t, s.URL)
-	stream, err := js.Stream(t.Context(), "AMI")
-	require.NoError(t, err)
-	total := int(stream.CachedInfo().State.Msgs)
-	consumer, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{})
-	require.NoError(t, err)
-	messages, err := consumer.Messages()
-	require.NoError(t, err)
-	defer messages.Stop()
-
 	ids, seqs := make(map[string]bool), make(map[string]uint64)
 	type place struct{ phase, number int }
 	last, gaps, missing, came := make(map[string]place), make(map[string]int), 0, 0
 	doubtful := make(map[string]bool) // a gap came since the last event
-	for range total {
-		m, err := messages.Next()
-		require.NoError(t, err)
+	s.read(t, s.count(t), func(payload []byte) {
 		var p struct {
 			ID, Node, Kind, Event string
 			Seq, Lost             uint64
 			Headers               map[string]any
 		}
-		require.NoError(t, json.Unmarshal(m.Data(), &p))
+		require.NoError(t, json.Unmarshal(payload, &p))
 		require.False(t, ids[p.ID], "%s comes twice", p.ID)
 		ids[p.ID] = true
 		hold := p.ID[:strings.IndexByte(p.ID, '/')] + p.Node
@@ -252,7 +234,7 @@ func (s *site) verify(t *testing.T, part int) {
 			last[p.Node] = now
 			came++
 		}
-	}
+	})
 	for node := range s.servers {
 		require.Equal(t, place{3, part}, last[node], node)
 		require.Equal(t, 1, gaps[node], "%s: for the kill", node)
@@ -260,35 +242,6 @@ func (s *site) verify(t *testing.T, part int) {
 	require.Equal(t, 9*part, came+missing)
 	require.Positive(t, missing, "the kill came after the flood, and showed nothing")
 	t.Logf("%d events came, %d were on the sockets of the process that was killed", came, missing)
-}
-
-// client is one that consumes.
-func client(t testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	require.NoError(t, err)
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	return nc, js
-}
-
-// serve starts a NATS server.
-func serve(t testing.TB) *embedded.Server {
-	t.Helper()
-	s, err := embedded.Start(t.Context(), embedded.Options{Dir: t.TempDir(), Port: embedded.AnyPort})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	return s
-}
-
-// broker makes one on a server.
-func broker(t testing.TB, url string) *amijs.Broker {
-	t.Helper()
-	b, err := amijs.Open(t.Context(), amijs.Options{URL: url})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = b.Close() })
-	return b
 }
 
 // soon bounds what a test waits for; only a failure takes that long.

@@ -14,7 +14,6 @@ import (
 	"github.com/apn/ami"
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
-	"github.com/apn/ami/bridge/embedded"
 	amijs "github.com/apn/ami/bridge/jetstream"
 	"github.com/apn/ami/bridge/lease"
 )
@@ -157,14 +156,14 @@ func TestLeasesSpool(t *testing.T) {
 	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
 	t.Cleanup(srv.Close)
 	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
-	s := &site{store: t.TempDir(), port: embedded.AnyPort}
+	s := &site{store: newJetStream(t)}
 	s.revive(t)
 	o := bridge.Options{Dir: t.TempDir(), Instance: "a", Grace: time.Second}
 	a := joinWith(t, s.URL, nodes, o)
 	a.holds(t, 1)
 	require.NoError(t, srv.Flood(t.Context(), 0, 10))
 	s.atLeast(t, 10)
-	require.NoError(t, s.nats.Close())
+	s.kill(t)
 	require.NoError(t, srv.Flood(t.Context(), 0, 1000))
 	require.Eventually(t, func() bool {
 		c, ok := a.cluster.Node("pbx1")
@@ -172,7 +171,7 @@ func TestLeasesSpool(t *testing.T) {
 	}, soon, 10*time.Millisecond)
 	a.leave(t)
 	s.revive(t)
-	defer func() { require.NoError(t, s.nats.Close()) }()
+	defer s.kill(t)
 	again := joinWith(t, s.URL, nodes, o)
 	again.holds(t, 1)
 	again.leave(t)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/redisstream"
 	"github.com/apn/ami/bridge/spool"
 	"github.com/apn/ami/config"
 	amiprom "github.com/apn/ami/telemetry/prometheus"
@@ -32,6 +33,8 @@ type bridging struct {
 
 	nats, natsCreds     string
 	natsPort            int
+	redis               string
+	redisMaxLen         int64
 	data, http          string
 	allow               []string
 	instance, source    string
@@ -53,6 +56,10 @@ the servers over one login. It runs until it is told to end.
 Without --nats it runs a NATS server itself, which listens on 127.0.0.1 and
 keeps its streams in --data.
 
+With --redis it publishes on Redis Streams instead, one for each node. There are
+no actions and no leases over Redis. The password is that of the URL, or
+$REDISCLI_AUTH.
+
 Everything goes through a spool in --data first: a broker that is away, or the
 death of this process, loses nothing that was received. When the spool is full,
 the oldest records go, and gaps tell how many.
@@ -72,6 +79,7 @@ On SIGHUP it reads the configuration again, as listen does; not with --leases.`,
   nats sub 'ami.events.*.Hangup'                 what it publishes
   nats req ami.actions.pbx1 '{"action":"CoreShowChannels"}'
   ami bridge --nats nats://broker.example.com --data /var/lib/ami-bridge
+  ami bridge --redis redis://redis.example.com --data /var/lib/ami-bridge
   ami bridge --allow readonly --allow 'Queue*' --allow pbx1=Originate
   ami bridge --nats nats://broker.example.com --leases --instance bridge-a`,
 		Args: cobra.NoArgs,
@@ -82,6 +90,8 @@ On SIGHUP it reads the configuration again, as listen does; not with --leases.`,
 	f.StringVar(&b.nats, "nats", "", "`URL` of NATS (default $NATS_URL, else a server in this process)")
 	f.StringVar(&b.natsCreds, "nats-creds", "", "`file` with the credentials for NATS")
 	f.IntVar(&b.natsPort, "nats-port", 4222, "`port` of 127.0.0.1 for the NATS server in this process; 0 for any")
+	f.StringVar(&b.redis, "redis", "", "`URL` of Redis, to publish there and not on NATS")
+	f.Int64Var(&b.redisMaxLen, "redis-maxlen", redisstream.DefaultMaxLen, "`records` that Redis keeps of each node; -1 for all")
 	f.StringVar(&b.data, "data", "ami-bridge", "`folder` of the spool, and of the NATS server in this process")
 	f.StringVar(&b.http, "http", "127.0.0.1:8089", "`address` of health and metrics; \"\" for none")
 	f.StringArrayVar(&b.allow, "allow", nil, "`[node=]action` that requests may ask for; may be repeated (default readonly)")
@@ -100,7 +110,10 @@ On SIGHUP it reads the configuration again, as listen does; not with --leases.`,
 
 // check refuses flags that do not go together.
 func (b *bridging) check() error {
-	if b.nats == "" {
+	if b.redis != "" && b.nats != "" {
+		return wrong("--redis and --nats exclude each other")
+	}
+	if b.nats == "" && b.redis == "" { // what is said goes before the environment
 		b.nats = b.app.target.env("NATS_URL")
 	}
 	if b.instance == "" {
@@ -113,6 +126,14 @@ func (b *bridging) check() error {
 	switch {
 	case b.data == "":
 		return wrong("--data must not be empty")
+	case b.leases && b.redis != "":
+		return wrong("--leases needs --nats: there are no leases over Redis")
+	case len(b.allow) > 0 && b.redis != "":
+		return wrong("--allow needs NATS: there are no requests over Redis")
+	case b.redisMaxLen != redisstream.DefaultMaxLen && b.redis == "":
+		return wrong("--redis-maxlen needs --redis")
+	case b.redisMaxLen < -1 || b.redisMaxLen == 0:
+		return wrong("--redis-maxlen must be positive, or -1 for all")
 	case b.leases && b.nats == "":
 		return wrong("--leases needs --nats: the processes meet there")
 	case b.natsPort < 0 || b.natsPort > 65535:
@@ -217,7 +238,7 @@ func (b *bridging) bridge(ctx context.Context, br *bridge.Bridge, link *link, re
 		parts.Go(func() { r.reloads(ctx, hangup) })
 	}
 	if b.app.out.json {
-		b.app.out.object(map[string]string{"nats": link.url, "http": addr, "data": b.data})
+		b.app.out.object(map[string]string{link.name: link.url, "http": addr, "data": b.data})
 	} else {
 		b.app.out.line("bridging to %s; data in %s%s", link.url, b.data, prefixed("; health and metrics on http://", addr))
 	}

@@ -124,6 +124,15 @@ func TestBridgeRefuses(t *testing.T) {
 		text string
 	}{
 		{"leases without NATS", []string{"--leases"}, exitUsage, "--leases needs --nats"},
+		{"leases over Redis", []string{"--leases", "--redis", "redis://127.0.0.1:1"}, exitUsage, "--leases needs --nats"},
+		{"two brokers", []string{"--nats", "nats://127.0.0.1:1", "--redis", "redis://127.0.0.1:1"}, exitUsage, "exclude each other"},
+		{"requests over Redis", []string{"--allow", "Ping", "--redis", "redis://127.0.0.1:1"}, exitUsage, "--allow needs NATS"},
+		{"credentials of NATS for Redis", []string{"--nats-creds", "none", "--redis", "redis://127.0.0.1:1"}, exitUsage, "needs --nats"},
+		{"length without Redis", []string{"--redis-maxlen", "7"}, exitUsage, "needs --redis"},
+		{"bad length", []string{"--redis-maxlen", "0", "--redis", "redis://127.0.0.1:1"}, exitUsage, "must be positive"},
+		{"no URL of Redis", []string{"--redis", "redis://u:hidden@%zz"}, exitUsage, "must be a URL"},
+		{"another URL for Redis", []string{"--redis", "nats://u:hidden@127.0.0.1:1"}, exitUsage, "must be like redis://"},
+		{"a user of Redis alone", []string{"--redis", "redis://u@127.0.0.1:1"}, exitUsage, "needs Password"},
 		{"source without envelope", []string{"--source", "/x"}, exitUsage, "--cloudevents"},
 		{"no data", []string{"--data", ""}, exitUsage, "--data"},
 		{"bad grace", []string{"--grace", "-1s"}, exitUsage, "--grace"},

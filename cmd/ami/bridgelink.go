@@ -16,11 +16,13 @@ import (
 	"github.com/apn/ami/bridge/embedded"
 	"github.com/apn/ami/bridge/jetstream"
 	"github.com/apn/ami/bridge/lease"
+	"github.com/apn/ami/bridge/redisstream"
 	"github.com/apn/ami/config"
 )
 
 // A link is the way to a broker.
 type link struct {
+	name   string // "nats", "redis"
 	url    string
 	broker bridge.Broker // the bridge closes it
 	leases *lease.Keeper // nil without
@@ -50,7 +52,10 @@ const (
 
 // connect makes the way to the broker. A broker that is away is waited for later.
 func (b *bridging) connect(ctx context.Context, c *config.Config) (*link, error) {
-	l := &link{log: b.log}
+	if b.redis != "" {
+		return b.toRedis(ctx)
+	}
+	l := &link{name: "nats", log: b.log}
 	o := jetstream.Options{Lazy: true, CredentialsFile: b.natsCreds, Logger: b.log}
 	if b.nats == "" {
 		if err := l.serve(ctx, b); err != nil {
@@ -72,6 +77,29 @@ func (b *bridging) connect(ctx context.Context, c *config.Config) (*link, error)
 	}
 	if err := l.open(ctx, b, c, o); err != nil {
 		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// toRedis makes the way to Redis.
+func (b *bridging) toRedis(ctx context.Context) (*link, error) {
+	u, err := url.Parse(b.redis)
+	if err != nil {
+		return nil, wrong("--redis must be a URL, as redis://redis.example.com:6379") // as with --nats
+	}
+	password, ok := u.User.Password()
+	if !ok {
+		password = b.app.target.env("REDISCLI_AUTH") // as redis-cli has it
+	}
+	l := &link{name: "redis", url: u.Redacted(), log: b.log}
+	o := redisstream.Options{Lazy: true, MaxLen: b.redisMaxLen, User: u.User.Username(), Password: ami.NewSecret(password)}
+	u.User = nil
+	o.URL = u.String()
+	if l.broker, err = redisstream.Open(ctx, o); err != nil {
+		if e, ok := errors.AsType[*ami.ConfigError](err); ok {
+			return nil, wrong("--redis: %v", e)
+		}
 		return nil, err
 	}
 	return l, nil
