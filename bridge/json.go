@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"encoding/binary"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -23,7 +24,7 @@ var plain = func() (t [256]bool) {
 func appendText(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	from := 0
-	for i := 0; i < len(s); {
+	for i := plainWords(s); i < len(s); {
 		c := s[i]
 		if plain[c] {
 			i++
@@ -57,6 +58,24 @@ func appendText(dst []byte, s string) []byte {
 	return append(append(dst, s[from:]...), '"')
 }
 
+// plainWords returns how many bytes of s, in words of eight, stand in a JSON text as
+// they are: nearly all that Asterisk sends.
+func plainWords(s string) (n int) {
+	const (
+		ones = 0x0101010101010101
+		tops = 0x80 * ones
+	)
+	for ; n+8 <= len(s); n += 8 {
+		w := binary.LittleEndian.Uint64([]byte(s[n : n+8])) // does not allocate: it is one load
+		control := w - 0x20*ones                            // its tops: of bytes below a blank
+		quote, slash := w^'"'*ones, w^'\\'*ones             // zero bytes where they are
+		if (w|control|(quote-ones)&^quote|(slash-ones)&^slash)&tops != 0 {
+			break // or nearly so: who looks byte by byte will see
+		}
+	}
+	return n
+}
+
 // appendTime appends t as encoding/json does, in UTC.
 func appendTime(dst []byte, t time.Time) []byte {
 	dst = append(dst, '"')
@@ -75,11 +94,18 @@ func appendMillis(dst []byte, d time.Duration) []byte {
 // last.
 func appendHeaders(dst []byte, f *frame.Frame) []byte {
 	dst = append(dst, '{')
-	if repeats(f) {
-		return append(appendMerged(dst, f), '}')
-	}
+	begin := len(dst)
+	var seen uint64 // by a few bits of each name: most never meet
 	for i := range f.Len() {
 		key, value := f.At(i)
+		if key == "" {
+			return append(appendMerged(dst[:begin], f), '}')
+		}
+		mark := uint64(1) << ((uint(len(key))*7 + uint(key[0]|0x20) + uint(key[len(key)-1]|0x20)*5) & 63)
+		if seen&mark != 0 && occurs(f, key, i) {
+			return append(appendMerged(dst[:begin], f), '}')
+		}
+		seen |= mark
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -87,23 +113,6 @@ func appendHeaders(dst []byte, f *frame.Frame) []byte {
 		dst = appendText(dst, value)
 	}
 	return append(dst, '}')
-}
-
-// repeats reports whether any name occurs twice in f, or a line has none.
-func repeats(f *frame.Frame) bool {
-	var seen uint64 // by a few bits of each name: most never meet
-	for i := range f.Len() {
-		key, _ := f.At(i)
-		if key == "" {
-			return true
-		}
-		mark := uint64(1) << ((uint(len(key))*7 + uint(key[0]|0x20) + uint(key[len(key)-1]|0x20)*5) & 63)
-		if seen&mark != 0 && occurs(f, key, i) {
-			return true
-		}
-		seen |= mark
-	}
-	return false
 }
 
 // occurs reports whether one of the first n names of f is key.

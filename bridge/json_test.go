@@ -115,12 +115,14 @@ func headersByTheBook(t testing.TB, m *frame.Frame) []byte {
 	return append(b, '}')
 }
 
-func TestAppendText(t *testing.T) {
+func TestAppendText(t *testing.T) { // every byte, at every place of a word and behind it
 	for c := range 256 {
-		s := "a" + string([]byte{byte(c)}) + "b"
-		var got string
-		require.NoError(t, json.Unmarshal(appendText(nil, s), &got), "%q", s)
-		require.Equal(t, strings.ToValidUTF8(s, "\uFFFD"), got)
+		for at := range 20 {
+			s := strings.Repeat("a", at) + string([]byte{byte(c)}) + "~ b!#[]"[:at%8]
+			var got string
+			require.NoError(t, json.Unmarshal(appendText(nil, s), &got), "%q", s)
+			require.Equal(t, strings.ToValidUTF8(s, "\uFFFD"), got)
+		}
 	}
 }
 
@@ -198,4 +200,15 @@ func BenchmarkAppendEvent(b *testing.B) {
 	for b.Loop() {
 		buf = appendEvent(appendEntry(buf[:0], r), r, e)
 	}
+}
+
+func BenchmarkAppendHeaders(b *testing.B) {
+	f := parse(b, "Event: Newexten\r\nPrivilege: dialplan,all\r\nChannel: PJSIP/2001-0000002a\r\nChannelState: 6\r\nChannelStateDesc: Up\r\n"+
+		"CallerIDNum: 2001\r\nCallerIDName: Alice Ekman\r\nConnectedLineNum: 2007\r\nConnectedLineName: Greta Lind\r\nLanguage: en\r\nAccountCode: \r\n"+
+		"Context: default\r\nExten: 100\r\nPriority: 1\r\nUniqueid: 1795617945.10\r\nLinkedid: 1795617945.9\r\nExtension: 100\r\nApplication: Wait\r\nAppData: 1\r\n\r\n")
+	var dst []byte
+	for b.Loop() {
+		dst = appendHeaders(dst[:0], f)
+	}
+	b.SetBytes(int64(len(f.Wire())))
 }
