@@ -62,13 +62,22 @@ func (s *topScreen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return s, nil
 }
 
-// key obeys a key.
+// key obeys a key, or several letters that came at once.
 func (s *topScreen) key(k tea.KeyMsg) tea.Cmd {
 	switch {
 	case k.Type == tea.KeyCtrlC:
 		return tea.Quit
 	case s.typing:
 		s.edit(k)
+		return nil
+	case k.Paste:
+		return nil // it was meant for something else
+	case len(k.Runes) > 1:
+		for _, r := range k.Runes {
+			if cmd := s.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: k.Alt}); cmd != nil {
+				return cmd
+			}
+		}
 		return nil
 	}
 	switch k.String() {
