@@ -138,6 +138,13 @@ func (s *nodeSample) look() style {
 	}
 }
 
+// A long name of a node goes before columns from dearRank on, for mostWish more
+// cells at most.
+const (
+	dearRank = 6
+	mostWish = 12
+)
+
 // A layout is which columns there is room for, and how wide each is.
 type layout struct {
 	columns []int // of columns, in order
@@ -151,14 +158,19 @@ func layOut(width, names, reasons int) layout {
 	for i, c := range columns {
 		byRank[c.rank] = i
 	}
-	left := width - 1 // the mark of the selected row
+	left := width - 1 // the mark of the row that is chosen
+	wish := min(max(names-columns[nodeColumn].width, 0), mostWish)
 	var l layout
 	for _, i := range byRank {
 		need := columns[i].width
 		if i != nodeColumn {
 			need++ // the gap before it
 		}
-		if need > left && i != nodeColumn {
+		reserved := 0
+		if columns[i].rank >= dearRank {
+			reserved = wish
+		}
+		if need+reserved > left && i != nodeColumn {
 			break
 		}
 		left -= need

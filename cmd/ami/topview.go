@@ -211,21 +211,24 @@ func classText(p *privileges, which func(*privileges) []string) string {
 	}
 }
 
-// helpLines is the page with all keys.
+// helpLines is the page with all keys and columns.
 var helpLines = []string{
 	"  up, down, PgUp, PgDn, Home, End   choose a node",
 	"  Enter                             its details",
 	"  s or right, left                  sort by the next column, the one before",
 	"  r                                 the other way round",
-	"  /                                 only nodes with a text in their name; Enter keeps",
-	"                                    it, Esc takes it back",
-	"  q, Esc, Ctrl-C                    back, end",
+	"  /                                 only nodes with a text in their name:",
+	"                                    Enter keeps it, Esc takes it back",
+	"  q, Ctrl-C                         end",
+	"  Esc                               back; end",
 	"",
-	"  SINCE     how long it is in this state     RECONN  how often it came back",
-	"  EPOCH     number of its session            QUEUE   events that wait to be counted",
-	"  EVENTS/S  averaged over some seconds       PEND    actions that wait for an answer",
-	"  LATENCY   of the last Ping                 CHANS   its channels",
-	"  DROPS     events dropped by this command, with + while they grow",
-	"",
+	"  SINCE     how long it is in this state",
+	"  RECONN    how often it came back; EPOCH: number of its session",
+	"  EVENTS/S  averaged over some seconds",
+	"  QUEUE     events that wait to be counted",
+	"  DROPS     events that this command has lost, with + while they grow",
+	"  PEND      actions that wait for their answer",
+	"  LATENCY   of the last Ping",
+	"  CHANS     its channels",
 	"  A dash: it is not known, or the user may not ask.",
 }
