@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/apn/ami"
 )
 
 // How often "ami top" may look.
@@ -78,13 +80,18 @@ func (t *topping) run(ctx context.Context) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // the terminal is gone: log off
 	defer stop()
-	w, err := watchNodes(ctx, c)
+	var w *topWatch
+	s, err := connect(ctx, c, "", func(cluster *ami.Cluster) {
+		w = newTopWatch(cluster)
+		w.start(ctx)
+	})
 	if err != nil {
 		return err
 	}
+	defer s.close()
 	defer w.close()
 	shown := make(chan error, 1)
-	go func() { shown <- t.show(ctx, w) }()
+	go func() { shown <- t.show(ctx, s, w) }()
 	select {
 	case err = <-shown:
 		return err
@@ -101,24 +108,24 @@ func (t *topping) run(ctx context.Context) error {
 }
 
 // show shows the nodes in the form that was asked for.
-func (t *topping) show(ctx context.Context, w *topWatch) error {
+func (t *topping) show(ctx context.Context, s *site, w *topWatch) error {
 	switch {
 	case t.once:
-		return t.showOnce(ctx, w)
+		return t.showOnce(ctx, s, w)
 	case t.app.out.json:
 		return t.report(ctx, w.sample)
 	}
-	s := &topScreen{
+	screen := &topScreen{
 		board: newBoard(), canvas: canvas{paint: t.app.out.paint},
 		interval: t.interval, sample: w.sample, look: w.look,
 	}
-	return s.draw(ctx, t.app.out.terminal)
+	return screen.draw(ctx, t.app.out.terminal)
 }
 
 // showOnce prints how the nodes are after an interval.
-func (t *topping) showOnce(ctx context.Context, w *topWatch) error {
-	if err := w.settled(ctx); err != nil {
-		return err
+func (t *topping) showOnce(ctx context.Context, s *site, w *topWatch) error {
+	for _, key := range s.keys {
+		_, _ = s.up(ctx, key) // a node that is down is shown as such
 	}
 	b := newBoard()
 	b.take(w.sample(), time.Now())
@@ -134,13 +141,13 @@ func (t *topping) showOnce(ctx context.Context, w *topWatch) error {
 	for _, c := range columns {
 		rows[0] = append(rows[0], c.title)
 	}
-	looks := [][]style{nil}
-	for _, r := range b.shown() {
+	looks := make([][]style, 1)
+	for _, r := range b.rows {
 		var texts []string
 		var look []style
 		for _, c := range columns {
-			text, s := c.text(b, r)
-			texts, look = append(texts, text), append(look, s)
+			cell, s := c.text(b, r)
+			texts, look = append(texts, cell), append(look, s)
 		}
 		rows, looks = append(rows, texts), append(looks, look)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/action"
-	"github.com/apn/ami/config"
 )
 
 // How often "ami top" asks a node: how it is at all, for a Ping, for its channels,
@@ -23,11 +22,11 @@ const (
 // topBuffer is how many events may wait to be counted.
 const topBuffer = 50_000
 
-// A topWatch gathers what there is to see of all nodes: one goroutine counts their
-// events, and one for each node asks it.
+// A topWatch gathers what there is to see of the nodes of a cluster: one goroutine
+// counts their events, and one for each node asks it.
 type topWatch struct {
-	*site
-
+	cluster *ami.Cluster
+	keys    []string
 	nodes   map[string]*nodeWatch // by key, immutable
 	events  *ami.Subscription
 	stop    context.CancelFunc
@@ -67,43 +66,36 @@ type nodeSample struct {
 	privileges *privileges
 }
 
-// watchNodes connects to the nodes of c and watches them until close.
-func watchNodes(ctx context.Context, c *config.Config) (*topWatch, error) {
-	w := &topWatch{nodes: make(map[string]*nodeWatch)}
-	s, err := connect(ctx, c, "", func(cluster *ami.Cluster) {
-		w.events = cluster.Subscribe(ami.Buffer(topBuffer))
-		for key, client := range cluster.Nodes() {
-			w.nodes[key] = &nodeWatch{client: client, wake: make(chan struct{}, 1)}
-		}
-	})
-	if err != nil {
-		return nil, err
+// newTopWatch watches the nodes of a cluster. It is called before that runs, and
+// start as well: nothing is missed.
+func newTopWatch(cluster *ami.Cluster) *topWatch {
+	w := &topWatch{cluster: cluster, nodes: make(map[string]*nodeWatch), events: cluster.Subscribe(ami.Buffer(topBuffer))}
+	for key, client := range cluster.Nodes() {
+		w.keys = append(w.keys, key)
+		w.nodes[key] = &nodeWatch{client: client, wake: make(chan struct{}, 1)}
 	}
-	w.site = s
-	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
-	w.running.Go(func() { w.count(ctx) })
-	for key, n := range w.nodes {
-		w.running.Go(func() {
-			_, _ = s.up(ctx, key) // it is watched whatever comes
-			n.run(ctx)
-		})
-	}
-	return w, nil
+	return w
 }
 
-// close ends the watch and logs off.
+// start starts the goroutines. close ends them.
+func (w *topWatch) start(ctx context.Context) {
+	ctx, w.stop = context.WithCancel(context.WithoutCancel(ctx))
+	changes := w.cluster.StateChanges(ctx)
+	w.running.Go(func() {
+		for change := range changes {
+			w.nodes[change.Node].hurry()
+		}
+	})
+	w.running.Go(func() { w.count(ctx) })
+	for _, n := range w.nodes {
+		w.running.Go(func() { n.run(ctx) })
+	}
+}
+
 func (w *topWatch) close() {
 	w.stop()
 	w.running.Wait()
-	w.site.close()
-}
-
-// settled waits until each node has been tried once.
-func (w *topWatch) settled(ctx context.Context) error {
-	for _, key := range w.keys {
-		_, _ = w.up(ctx, key) // a node that is down is shown as such
-	}
-	return context.Cause(ctx)
+	w.events.Close()
 }
 
 // count counts events until ctx ends.
