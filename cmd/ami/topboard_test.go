@@ -251,11 +251,12 @@ func TestShortNumbers(t *testing.T) {
 // made makes an event of a node.
 func made(t *testing.T, name string, headers ...string) event.Event {
 	t.Helper()
-	text := "Event: " + name + "\r\n"
+	var text strings.Builder
+	text.WriteString("Event: " + name + "\r\n")
 	for i := 0; i < len(headers); i += 2 {
-		text += headers[i] + ": " + headers[i+1] + "\r\n"
+		text.WriteString(headers[i] + ": " + headers[i+1] + "\r\n")
 	}
-	f, err := frame.Parse(text + "\r\n")
+	f, err := frame.Parse(text.String() + "\r\n")
 	require.NoError(t, err)
 	return event.Event{Node: "pbx1", Frame: f}
 }
