@@ -16,7 +16,7 @@ import (
 	"github.com/apn/ami/amitest"
 )
 
-// watched1 runs a cluster of one node in memory under a watch, in a bubble, and
+// watchedNode runs a cluster of one node in memory under a watch, in a bubble, and
 // returns a board and what has it look.
 func watchedNode(t *testing.T, srv *amitest.Server) (b *board, look func() *row, w *topWatch) {
 	t.Helper()
@@ -42,6 +42,16 @@ func watchedNode(t *testing.T, srv *amitest.Server) (b *board, look func() *row,
 		b.take(w.sample(), time.Now())
 		return b.rows[0]
 	}, w
+}
+
+// asked counts how often a server was asked for something.
+func asked(srv *amitest.Server, action string) (n int) {
+	for _, e := range srv.Ledger() {
+		if e.Action == action {
+			n++
+		}
+	}
+	return n
 }
 
 // TestTopRates: an even flow of events has its rate, whatever the interval, and
@@ -86,9 +96,7 @@ func TestTopAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := amitest.NewServer()
 		srv.SetFaults(amitest.Faults{AnswerDelay: 50 * time.Millisecond})
-		lists := 0
 		srv.Handle("CoreShowChannels", func(c *amitest.Call) {
-			lists++
 			c.ListStart("Channels will follow")
 			for i := range 3 {
 				c.Event("CoreShowChannel", amitest.F("Channel", "PJSIP/1"), amitest.F("Uniqueid", fmt.Sprint(i)))
@@ -112,10 +120,10 @@ func TestTopAsks(t *testing.T) {
 		srv.Broadcast("Hangup", amitest.ClassCall, amitest.F("Uniqueid", "2"))
 		time.Sleep(time.Second)
 		require.Equal(t, 2, look().channels)
-		require.Equal(t, 1, lists)
+		require.Equal(t, 1, asked(srv, "CoreShowChannels"))
 		time.Sleep(listEvery)
 		require.Equal(t, 3, look().channels, "the list is right")
-		require.Equal(t, 2, lists)
+		require.Equal(t, 2, asked(srv, "CoreShowChannels"))
 
 		// A Ping that is not answered takes as long as it has waited.
 		srv.SetFaults(amitest.Faults{AnswerDelay: time.Hour})
@@ -132,7 +140,7 @@ func TestTopAsks(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		r = look()
 		require.Equal(t, 3, r.channels)
-		require.Equal(t, 3, lists)
+		require.Equal(t, 3, asked(srv, "CoreShowChannels"))
 		require.Equal(t, uint64(2), r.stats.Epoch)
 		require.Equal(t, uint64(1), r.reconnects())
 		require.NotNil(t, r.gap)
@@ -150,12 +158,8 @@ func TestTopMayNotAsk(t *testing.T) {
 		require.Equal(t, ami.Ready, r.stats.State)
 		require.Equal(t, -1, r.channels)
 		require.Empty(t, r.version)
-		asked := make(map[string]int)
-		for _, e := range srv.Ledger() {
-			asked[e.Action]++
-		}
-		require.Equal(t, 1, asked["CoreShowChannels"])
-		require.Equal(t, 1, asked["CoreSettings"])
+		require.Equal(t, 1, asked(srv, "CoreShowChannels"))
+		require.Equal(t, 1, asked(srv, "CoreSettings"))
 	})
 }
 
@@ -175,13 +179,7 @@ func TestTopLists(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		require.Equal(t, uint64(90), look().dropped())
-		lists := 0
-		for _, e := range srv.Ledger() {
-			if e.Action == "CoreShowChannels" {
-				lists++
-			}
-		}
-		require.Equal(t, 4, lists, "at once, and every 10 s")
+		require.Equal(t, 4, asked(srv, "CoreShowChannels"), "at once, and every 10 s")
 	})
 }
 

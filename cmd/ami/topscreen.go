@@ -220,10 +220,14 @@ func (s *topScreen) draw(ctx context.Context, terminal *os.File) error {
 		return err
 	}
 	defer func() { _, _ = terminal.WriteString(wrapOn) }() // the terminal is gone
-	p := tea.NewProgram(s, tea.WithContext(ctx), tea.WithOutput(terminal), tea.WithAltScreen(), tea.WithoutSignalHandler())
+	p := tea.NewProgram(s, tea.WithOutput(terminal), tea.WithAltScreen(), tea.WithoutSignalHandler())
+	// Not tea.WithContext: at the end of that, bubbletea closes what its goroutine
+	// for the keyboard still reads.
+	stop := context.AfterFunc(ctx, p.Quit)
+	defer stop()
 	_, err := p.Run()
-	if ctx.Err() != nil && errors.Is(err, tea.ErrProgramKilled) && !errors.Is(err, tea.ErrProgramPanic) {
-		return nil // it was told to end
+	if ctx.Err() != nil && !errors.Is(err, tea.ErrProgramPanic) {
+		return nil // it was told to end, by a terminal that goes, perhaps
 	}
 	return err
 }
