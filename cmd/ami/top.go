@@ -137,11 +137,11 @@ func (t *topping) showOnce(ctx context.Context, s *site, w *topWatch) error {
 		t.app.out.board(b)
 		return nil
 	}
-	rows := [][]string{{}}
+	var titles []string
 	for _, c := range columns {
-		rows[0] = append(rows[0], c.title)
+		titles = append(titles, c.title)
 	}
-	looks := make([][]style, 1)
+	rows, looks := [][]string{titles}, [][]style{nil}
 	for _, r := range b.rows {
 		var texts []string
 		var look []style
@@ -168,8 +168,8 @@ func (t *topping) report(ctx context.Context, sample func() []nodeSample) error 
 	defer ticker.Stop()
 	for {
 		select {
-		case now := <-ticker.C:
-			b.take(sample(), now)
+		case <-ticker.C:
+			b.take(sample(), time.Now())
 			t.app.out.board(b)
 			t.app.out.flush()
 		case <-ctx.Done():

@@ -160,6 +160,18 @@ func TestTopTerminalStops(t *testing.T) {
 	require.Equal(t, "Logoff", ledger[len(ledger)-1].Action)
 }
 
+// TestTopTerminalGoes: somebody closes the window.
+func TestTopTerminalGoes(t *testing.T) {
+	srv := fake(t)
+	cmd := process(t.Context(), "top", "-c", nodes(t, srv))
+	f := openTerminal(t, cmd, 80, 24)
+	f.has(t, "1/1 ready")
+	require.NoError(t, f.master.Close())
+	require.Zero(t, exits(t, cmd))
+	ledger := srv.LedgerOf(1)
+	require.Equal(t, "Logoff", ledger[len(ledger)-1].Action)
+}
+
 // TestNoQuestionsToTheTerminal: no other command draws on the screen or asks the
 // terminal for anything, which bubbletea would do for each.
 func TestNoQuestionsToTheTerminal(t *testing.T) {

@@ -36,30 +36,30 @@ const (
 	pageHelp
 )
 
-// A tick is when to take the next sample.
-type tick time.Time
+// A tick says that it is time for the next sample.
+type tick struct{}
 
 // Init implements tea.Model.
-func (s *topScreen) Init() tea.Cmd { return s.next(time.Now()) }
+func (s *topScreen) Init() tea.Cmd { return s.next() }
 
 // next takes a sample and has the next one taken an interval later.
-func (s *topScreen) next(now time.Time) tea.Cmd {
-	s.board.take(s.sample(), now)
-	return tea.Tick(s.interval, func(t time.Time) tea.Msg { return tick(t) })
+func (s *topScreen) next() tea.Cmd {
+	s.board.take(s.sample(), time.Now())
+	return tea.Tick(s.interval, func(time.Time) tea.Msg { return tick{} })
 }
 
 // Update implements tea.Model.
-func (s *topScreen) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (s *topScreen) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	switch msg := msg.(type) {
 	case tick:
-		return s, s.next(time.Time(msg))
+		cmd = s.next()
 	case tea.WindowSizeMsg:
 		s.width, s.height = msg.Width, msg.Height
 		s.move(0)
 	case tea.KeyMsg:
-		return s, s.key(msg)
+		cmd = s.key(msg)
 	}
-	return s, nil
+	return s, cmd
 }
 
 // key obeys a key, or several letters that came at once.
@@ -85,19 +85,19 @@ func (s *topScreen) key(k tea.KeyMsg) tea.Cmd {
 		return tea.Quit
 	case "esc":
 		return s.back()
-	case "up", "k":
+	case "up":
 		s.move(-1)
-	case "down", "j":
+	case "down":
 		s.move(1)
 	case "pgup":
 		s.move(-max(s.bodyLines(), 1))
-	case "pgdown", " ":
+	case "pgdown":
 		s.move(max(s.bodyLines(), 1))
-	case "home", "g":
+	case "home":
 		s.move(-s.all())
-	case "end", "G":
+	case "end":
 		s.move(s.all())
-	case "?", "h":
+	case "?":
 		s.open(pageHelp)
 	case "enter":
 		if s.page != pageList {

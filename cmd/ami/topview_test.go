@@ -211,3 +211,22 @@ func TestKeys(t *testing.T) {
 	_, cmd := s.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q"), Paste: true})
 	require.Nil(t, cmd, "what is pasted is no key")
 }
+
+// BenchmarkTopScreen is what a tick costs with 300 nodes of 40 kinds of events.
+func BenchmarkTopScreen(b *testing.B) {
+	var samples []nodeSample
+	for i := range 300 {
+		s := sampled(fmt.Sprintf("pbx%03d.example.com", i), 0)
+		s.names = make(map[string]uint64)
+		for n := range 40 {
+			s.names[fmt.Sprint("Event", n)] = uint64(n)
+		}
+		samples = append(samples, s)
+	}
+	s := screenOf(newBoard(), 200, 60, true)
+	s.sample = func() []nodeSample { return samples }
+	for b.Loop() {
+		s.Update(tick{})
+		_ = s.View()
+	}
+}
