@@ -46,7 +46,8 @@ flags, print JSON with --json, and share their exit codes ("ami help exit-codes"
 	root.SetOut(a.out)
 	root.SetErr(a.stderr)
 	root.AddCommand(a.demoCommand(), a.configCommand(), a.listenCommand(),
-		a.pingCommand(), a.sendCommand(), a.commandCommand(), a.originateCommand(), a.statusCommand(), a.simulateCommand(), a.recordCommand(), a.replayCommand(), a.doctorCommand(), a.bridgeCommand(),
+		a.pingCommand(), a.sendCommand(), a.commandCommand(), a.originateCommand(), a.statusCommand(), a.topCommand(), a.doctorCommand(),
+		a.simulateCommand(), a.recordCommand(), a.replayCommand(), a.bridgeCommand(),
 		exitCodesTopic(), configurationTopic())
 	return root
 }

@@ -24,9 +24,10 @@ func exitCodesTopic() *cobra.Command {
 		Short: "What the exit codes mean",
 		Long: `The exit codes of all commands:
 
-    0  It was done. Also: bridge, listen, record, replay, simulate and demo,
-       which run until they are told to end, were told so (Ctrl-C, SIGTERM),
-       and any command whose reader has gone ("ami listen | head -1").
+    0  It was done. Also: bridge, listen, record, replay, simulate, top and
+       demo, which run until they are told to end, were told so (Ctrl-C,
+       SIGTERM), and any command whose reader has gone ("ami listen | head -1").
+       A node that is down is a row of top, and no failure.
     1  A node could not be reached, refused, or failed; with many nodes, at
        least one of them. Also: the call of originate was not answered, doctor
        has found something, or the output could not be written.

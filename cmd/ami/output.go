@@ -13,12 +13,15 @@ import (
 	"syscall"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/charmbracelet/x/term"
 )
 
 // An output is where results go. It belongs to one goroutine at a time.
 type output struct {
-	json   bool // JSON instead of text
-	colour bool
+	json     bool // JSON instead of text
+	colour   bool
+	terminal *os.File // if it is one on which the cursor may be moved, else nil
 
 	buf   *bufio.Writer
 	err   error // the first of a write
@@ -28,7 +31,16 @@ type output struct {
 
 // newOutput returns an output that calls stop when nobody takes what it writes.
 func newOutput(w io.Writer, stop context.CancelCauseFunc) *output {
-	return &output{buf: bufio.NewWriterSize(w, 16<<10), stop: stop, colour: coloured(w, os.Getenv)}
+	return &output{buf: bufio.NewWriterSize(w, 16<<10), stop: stop, colour: coloured(w, os.Getenv), terminal: terminal(w, os.Getenv)}
+}
+
+// terminal returns w if it is a terminal on which the cursor may be moved.
+func terminal(w io.Writer, getenv func(string) string) *os.File {
+	f, ok := w.(*os.File)
+	if !ok || getenv("TERM") == "dumb" || !term.IsTerminal(f.Fd()) {
+		return nil
+	}
+	return f
 }
 
 // coloured reports whether w is a terminal that may be given colours.
@@ -90,13 +102,14 @@ func (o *output) object(v any) {
 type style string
 
 const (
-	plain  style = ""
-	bold   style = "1"
-	faint  style = "2"
-	red    style = "31"
-	green  style = "32"
-	yellow style = "33"
-	cyan   style = "36"
+	plain   style = ""
+	bold    style = "1"
+	faint   style = "2"
+	reverse style = "7"
+	red     style = "31"
+	green   style = "32"
+	yellow  style = "33"
+	cyan    style = "36"
 )
 
 // paint returns text in a style, where there are colours.

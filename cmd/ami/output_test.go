@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,9 +19,9 @@ const (
 
 // TestColours: on a terminal only, and not if the user wants none.
 func TestColours(t *testing.T) {
-	master, terminal, err := pty.Open()
+	master, tty, err := pty.Open()
 	require.NoError(t, err)
-	defer func() { _ = master.Close(); _ = terminal.Close() }()
+	defer func() { _ = master.Close(); _ = tty.Close() }()
 	r, pipe, err := os.Pipe()
 	require.NoError(t, err)
 	defer func() { _ = r.Close(); _ = pipe.Close() }()
@@ -28,12 +29,20 @@ func TestColours(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = file.Close() }()
 	none := func(string) string { return "" }
-	require.True(t, coloured(terminal, none))
+	require.True(t, coloured(tty, none))
 	require.False(t, coloured(pipe, none))
 	require.False(t, coloured(file, none))
 	require.False(t, coloured(new(strings.Builder), none))
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	defer func() { _ = null.Close() }()
+	require.Same(t, tty, terminal(tty, none))
+	for _, w := range []io.Writer{pipe, file, null, new(strings.Builder)} {
+		require.Nil(t, terminal(w, none), "no cursor to move")
+	}
+	require.Nil(t, terminal(tty, func(string) string { return "dumb" }))
 	for name, value := range map[string]string{"NO_COLOR": "1", "TERM": "dumb"} {
-		require.False(t, coloured(terminal, func(asked string) string {
+		require.False(t, coloured(tty, func(asked string) string {
 			if asked == name {
 				return value
 			}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"github.com/apn/ami"
@@ -197,7 +198,7 @@ func (o *output) table(rows [][]string, look func(row, column int, text string) 
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], len([]rune(clean(text))))
+			widths[i] = max(widths[i], ansi.StringWidth(clean(text)))
 		}
 	}
 	for n, row := range rows {
@@ -206,7 +207,7 @@ func (o *output) table(rows [][]string, look func(row, column int, text string) 
 			shown := clean(text)
 			b.WriteString(o.paint(look(n, i, text), shown))
 			if i < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-len([]rune(shown))+2))
+				b.WriteString(strings.Repeat(" ", widths[i]-ansi.StringWidth(shown)+2))
 			}
 		}
 		o.line("%s", b.String())
