@@ -9,6 +9,7 @@ const (
 	msgDropped      = "events dropped: a subscription does not keep up"
 	msgPanicked     = "a subscription's predicate panicked"
 	msgObserver     = "an observer panicked"
+	msgCallback     = "a callback panicked"
 	msgMask         = "event mask widened"
 	msgFilter       = "event filter added"
 	msgNoFilter     = "events are not filtered by name"
@@ -42,6 +43,7 @@ const (
 	attrEvent         = "event"
 	attrPanic         = "panic"
 	attrStack         = "stack"
+	attrStep          = "step"
 	attrEventMask     = "event_mask"
 	attrFilter        = "filter"
 )

@@ -138,9 +138,7 @@ func (o *observation) guard(run func()) {
 	c := o.client
 	defer func() {
 		if v := recover(); v != nil && c.count.observerPanics.first() {
-			c.count.observerPanics.report(c.cfg.redact, v, debug.Stack(), func(what, stack string) {
-				c.log.Error(msgObserver, attrActionID, o.end.ActionID, attrPanic, what, attrStack, stack)
-			})
+			c.log.Error(msgObserver, attrActionID, o.end.ActionID, attrPanic, nameOf(v), attrStack, string(debug.Stack()))
 		}
 	}()
 	run()

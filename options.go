@@ -16,7 +16,8 @@ type Option func(*config)
 
 // A Resolver looks host names up. *net.Resolver is one. LookupHost must return
 // when ctx ends; one that does not is left behind, and not asked again for the
-// node until it has returned.
+// node until it has returned. What it returns that is no IP address is passed
+// over; if it panics, that is a failure, counted in Stats.CallbackPanics.
 type Resolver interface {
 	LookupHost(ctx context.Context, host string) (addrs []string, err error)
 }
@@ -43,7 +44,8 @@ type Redaction struct {
 // predicate come from goroutines of their own, which Close waits for. With package
 // asynclog between, a handler that blocks delays nothing.
 // At level Debug the goroutine that calls Send or Start logs each action too,
-// its headers redacted.
+// its headers redacted. If the handler panics the record is lost, which is
+// counted (Stats.LogPanics), and nothing else happens.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
 
 // WithLimits bounds what the node may make its reader hold.
@@ -203,7 +205,8 @@ func WithLiteralAddresses() Option { return func(c *config) { c.literal = true }
 // WithDialer connects with dial instead of a net.Dialer. It gets host:port as
 // in Node.Addr, with the port filled in and the host not looked up unless
 // WithResolver is given as well. dial must return when ctx ends: Close waits
-// for it. Nodes and lanes call it at the same time. If it makes the connection
+// for it. If it panics or returns neither a connection nor an error, the attempt
+// fails with a *ConnError. Nodes and lanes call it at the same time. If it makes the connection
 // TLS itself it must return a *tls.Conn as it is, so that actions are written in
 // records that Asterisk can take.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {

@@ -332,8 +332,8 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		entries, bytes := s.conn.Depth()
 		return nil, &BackpressureError{Node: c.node.Key, Queue: "outbound queue", Depth: entries, Bytes: bytes, Capacity: c.cfg.queueEntries}
 	}
-	if s.conn.Err() != nil && ctx.Err() == nil {
-		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Lane: s.lane.index, Op: opSession, Err: s.conn.Err()}
+	if ended := s.conn.Err(); ended != nil && ctx.Err() == nil {
+		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Lane: s.lane.index, Op: opSession, Err: c.cfg.redacted(ended)}
 	}
 	_, err = c.result(a.Name(), p)
 	return nil, err

@@ -34,7 +34,7 @@ func (l *lane) tell(f fault) {
 // counters are what Stats reads, besides those of the lanes.
 type counters struct {
 	events, rejected, unmatched, late atomic.Uint64
-	observerPanics                    panics
+	observerPanics, callbackPanics    panics
 }
 
 // newRetry and the two records below are functions of their own for the sake of
