@@ -27,7 +27,7 @@ type hub struct {
 
 	noted   atomic.Bool    // a drop summary is due
 	serving sync.WaitGroup // the dispatcher
-	running sync.WaitGroup // pumps, the drop summary and the record of a panic
+	running sync.WaitGroup // pumps, drop summaries and the record of a panic
 
 	hurryOnce sync.Once
 	hurried   chan struct{} // closed by hurry
@@ -221,6 +221,9 @@ func (h *hub) add(s *Subscription) {
 	h.dispatch()
 }
 
+// remove takes a subscription out that was closed. What it has lost since the last
+// summary is logged now: no other one will look at it. Who closes it waits for no
+// log handler. Once the hub is over, stop logs it.
 func (h *hub) remove(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -230,6 +233,9 @@ func (h *hub) remove(s *Subscription) {
 		if s.hears(f) {
 			f.remove(s)
 		}
+	}
+	if !h.over && s.lossy() {
+		h.running.Go(func() { h.report([]*Subscription{s}) })
 	}
 }
 

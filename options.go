@@ -157,8 +157,8 @@ func WithMalformedLimit(n int, window time.Duration) Option {
 func WithEventQueue(n int) Option { return func(c *config) { c.eventQueue = n } }
 
 // WithDropSummary sets how often drops are logged, one record for each
-// subscription that had any; the next waits until the handler has taken this
-// one. Default 10 s; 10 ms to 1 h.
+// subscription that had any, and for one that is closed at once; the next waits
+// until the handler has taken this one. Default 10 s; 10 ms to 1 h.
 func WithDropSummary(interval time.Duration) Option {
 	return func(c *config) { c.dropSummary = interval }
 }
