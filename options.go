@@ -22,20 +22,6 @@ type Resolver interface {
 	LookupHost(ctx context.Context, host string) (addrs []string, err error)
 }
 
-// Redaction says what is a secret, besides headers and assignments whose name
-// speaks of a secret, password, token, auth, key or credential.
-type Redaction struct {
-	// Headers are names whose values are hidden, whatever the case. They and
-	// Names hold for the names of variables and database keys as well.
-	Headers []string
-	// Names are regular expressions; the value of a header whose name matches
-	// one is hidden.
-	Names []string
-	// Values are regular expressions; what matches in any value is hidden, or,
-	// if the expression has groups, what its groups match.
-	Values []string
-}
-
 // WithLogger sends log records to l; every one carries server_key, and
 // docs/operations.md lists them. Default: no logging. The logger is called by the
 // supervisor of the node: a handler that blocks delays its reconnects and

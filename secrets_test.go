@@ -91,6 +91,8 @@ func TestSecretsInValues(t *testing.T) {
 		"Client.Node":          closed.Node(),
 		"Response":             r,
 		"Response value":       *r,
+		"Redaction":            ami.Redaction{Headers: []string{"Pin"}, Names: []string{"^X-"}, Values: []string{canary}},
+		"pointer to Redaction": &ami.Redaction{Values: []string{canary}},
 		"Event":                e,
 		"ActionError":          &ami.ActionError{Node: "pbx1", Action: "Odd", Message: "no", Response: r},
 		"TimeoutError":         &ami.TimeoutError{Node: "pbx1", Response: r, Err: io.EOF},
