@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/internal/redact"
@@ -30,9 +32,19 @@ type node struct {
 // option of the cluster.
 func (n node) same(o node) bool {
 	secrets := n.secret.Reveal() == o.secret.Reveal()
+	n.addr, o.addr = n.fullAddr(), o.fullAddr() // pbx1 is pbx1:5038
 	n.secret, o.secret, n.weight, o.weight = ami.Secret{}, ami.Secret{}, 0, 0
 	n.secretEnv, o.secretEnv = "", "" // only its content counts
 	return secrets && n == o
+}
+
+// fullAddr returns the address as all spellings of it have in common.
+func (n node) fullAddr() string {
+	host, port, reason := setting.Address(n.addr, n.secured)
+	if reason != "" {
+		return n.addr
+	}
+	return net.JoinHostPort(strings.ToLower(host), port)
 }
 
 // client returns the node as the library takes it.
