@@ -5,6 +5,7 @@ package ami
 const (
 	msgConnected    = "connected"
 	msgDisconnected = "disconnected"
+	msgClosed       = "closed"
 	msgBreaker      = "circuit breaker changed"
 	msgDropped      = "events dropped: a subscription does not keep up"
 	msgPanicked     = "a subscription's predicate panicked"
