@@ -238,10 +238,15 @@ func testTimeout(t *testing.T) {
 	for _, tc := range []struct {
 		d, own, took time.Duration
 	}{
-		{1, 0, 1}, {1, strategys, 1},
-		{time.Hour, 0, time.Hour}, {time.Hour, strategys, time.Hour},
-		{0, 0, clients}, {-1, 0, clients}, {math.MinInt64, 0, clients},
-		{0, strategys, strategys}, {-1, strategys, strategys},
+		{1, 0, 1},
+		{1, strategys, 1},
+		{time.Hour, 0, time.Hour},
+		{time.Hour, strategys, time.Hour},
+		{0, 0, clients},
+		{-1, 0, clients},
+		{math.MinInt64, 0, clients},
+		{0, strategys, strategys},
+		{-1, strategys, strategys},
 		{math.MaxInt64, 0, 48 * time.Hour}, // the context's
 	} {
 		bubble(t, func(t *testing.T, srv *amitest.Server) {

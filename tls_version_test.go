@@ -20,7 +20,7 @@ import (
 // TestServerOfOldTLS: one that speaks nothing newer than TLS 1.1 is refused, and the
 // error says so, whether it answers with an alert or goes on with its own version.
 func TestServerOfOldTLS(t *testing.T) { // D3, C4
-	old := &tls.Config{Certificates: []tls.Certificate{expiredCertificate(t)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11} //nolint:gosec // what an old server has
+	old := &tls.Config{Certificates: []tls.Certificate{expiredCertificate(t)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
 	for name, serve := range map[string]func(net.Conn){
 		"alert": func(c net.Conn) { _ = tls.Server(c, old).Handshake() },
 		"ServerHello of TLS 1.1": func(c net.Conn) {

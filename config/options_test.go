@@ -36,8 +36,14 @@ func TestWeightsInFile(t *testing.T) { // D2, H1
 		is     error
 		fits   bool
 	}{
-		{"1", nil, true}, {"100", nil, true},
-		{"0", nil, false}, {"-1", nil, false}, {"101", nil, false}, {"99999999999999999999", ErrType, false}, {"1.5", ErrType, false}, {"'1'", ErrType, false},
+		{"1", nil, true},
+		{"100", nil, true},
+		{"0", nil, false},
+		{"-1", nil, false},
+		{"101", nil, false},
+		{"99999999999999999999", ErrType, false},
+		{"1.5", ErrType, false},
+		{"'1'", ErrType, false},
 	} {
 		file := []byte("nodes:\n- {key: a, addr: 192.0.2.1, username: u, secret: s, weight: " + tc.weight + "}\n")
 		c, err := Parse(file, nil)

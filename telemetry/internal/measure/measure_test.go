@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -77,12 +78,20 @@ func TestEveryFigure(t *testing.T) {
 		Actions: measure.Actions{Time: 1500 * time.Millisecond},
 	}
 	node.Actions.Ended[measure.Backpressure] = 19
+	delivery := ami.DeliveryStats{Subscriptions: 20, Buffered: 21, Delivered: 22, Dropped: 23, PredicatePanics: 24}
+	for _, stats := range []any{node.Stats, node.Stats.Lanes[0], delivery} {
+		for field, v := range reflect.ValueOf(stats).Fields() {
+			if (v.CanInt() || v.CanUint()) && field.Name != "Epoch" && field.Name != "LogPanics" { // which is below
+				require.False(t, v.IsZero(), "a figure without a metric: %s", field.Name)
+			}
+		}
+	}
 	node.Sessions = measure.Sessions(&node.Stats)
 	got := map[string]float64{}
 	for _, m := range measure.Metrics() {
 		m.Read(&measure.Snapshot{
 			Nodes:    []measure.Node{node},
-			Delivery: []ami.DeliveryStats{{Subscriptions: 20, Buffered: 21, Delivered: 22, Dropped: 23, PredicatePanics: 24}},
+			Delivery: []ami.DeliveryStats{delivery},
 			LogDrops: map[string]uint64{"closed": 25}, LogPanics: 27,
 		}, func(v float64, labels ...string) {
 			require.Len(t, labels, len(m.Labels), m.Name)
