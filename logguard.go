@@ -38,7 +38,11 @@ func (g logGuard) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs leaves the attributes out if the handler panics.
 func (g logGuard) WithAttrs(attrs []slog.Attr) (h slog.Handler) {
-	h = g
-	defer g.recovered()
+	defer func() {
+		if recover() != nil {
+			g.panics.Add(1)
+			h = g
+		}
+	}()
 	return logGuard{g.Handler.WithAttrs(attrs), g.panics}
 }

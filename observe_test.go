@@ -302,8 +302,8 @@ func TestObserverOfBrokenAction(t *testing.T) { // G4, C8
 				"Send":  func(a action.Action) { _, _ = c.Send(t.Context(), a) },
 				"Start": func(a action.Action) { _, _ = c.Start(t.Context(), a).Result() },
 				"List": func(a action.Action) {
-					for range c.List(t.Context(), a) {
-						continue
+					for _, err := range c.List(t.Context(), a) {
+						require.NoError(t, err)
 					}
 				},
 			} {

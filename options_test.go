@@ -140,7 +140,7 @@ func accepted(t *testing.T, opts ...ami.Option) {
 }
 
 // refused checks that options are refused with key and value.
-func refused(t *testing.T, key string, value any, opts ...ami.Option) *ami.ConfigError {
+func refused(t *testing.T, key string, value any, opts ...ami.Option) ami.ConfigError {
 	t.Helper()
 	_, err := ami.NewCluster(goodNode, opts...)
 	e, ok := errors.AsType[*ami.ConfigError](err)
@@ -148,7 +148,7 @@ func refused(t *testing.T, key string, value any, opts ...ami.Option) *ami.Confi
 	require.Same(t, e, err, "nothing else is wrong")
 	require.Equal(t, key, e.Key)
 	require.Equal(t, value, e.Value)
-	return e
+	return *e
 }
 
 func testWeights(t *testing.T) {

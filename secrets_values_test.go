@@ -100,8 +100,9 @@ func fromALife(t *testing.T) map[string]any {
 		for node, result := range cl.Broadcast(t.Context(), action.Custom("Odd", "Secret", canary)) {
 			values["Result of "+node] = result
 		}
-		for item := range cl.List(t.Context(), action.IAXpeers{}) {
+		for item, err := range cl.List(t.Context(), action.IAXpeers{}) {
 			values["Item of "+item.Node] = item
+			values["error of the list of "+item.Node] = fmt.Sprint(err)
 		}
 		synctest.Wait()
 		values["ActionEnd"] = o.list[len(o.list)-1]

@@ -32,11 +32,11 @@ func TestPipes(t *testing.T) {
 		t.Cleanup(func() { _ = w.Close() })
 		return w
 	}
-	failed := func(t *testing.T, path string, err error) *ami.FileError {
+	failed := func(t *testing.T, path string, err error) error {
 		e, ok := errors.AsType[*ami.FileError](err)
 		require.True(t, ok, "%v", err)
 		require.Equal(t, path, e.File)
-		return e
+		return e.Err
 	}
 
 	t.Run("process substitution", func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestPipes(t *testing.T) {
 			_, _ = w.WriteString(oneNode[20:])
 			_ = w.Close()
 		}()
-		c, err := LoadContext(t.Context(), filepath.Join("/dev/fd", strconv.FormatUint(uint64(r.Fd()), 10)), nil)
+		c, err := LoadContext(t.Context(), "/dev/fd/"+strconv.FormatUint(uint64(r.Fd()), 10), nil)
 		require.NoError(t, err)
 		require.Len(t, c.Nodes(), 1)
 		require.Empty(t, c.Warnings())
@@ -103,6 +103,6 @@ func TestPipes(t *testing.T) {
 		require.NoError(t, err)
 		defer l.Close()
 		_, err = Load(path, nil)
-		failed(t, path, err)
+		require.Error(t, failed(t, path, err))
 	})
 }
