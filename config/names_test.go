@@ -72,6 +72,18 @@ func TestSecretInPlaceOfAName(t *testing.T) { // G2, H1
 			}
 		})
 	}
+	for name, line := range map[string]string{
+		"number for a file":       "secret: {file: 12345678}",
+		"number for a variable":   "secret: {env: 12345678}",
+		"number for a key":        "secret: s, tls: {certificate: c, key: 12345678}",
+		"true for a file":         "secret: {file: true}",
+		"nothing to be secured":   "secret: s, tls: {enabled: false, key: '12345678'}",
+		"key without certificate": "secret: s, tls: {key: '12345678'}",
+	} {
+		_, err := Parse([]byte("nodes: [{key: a, addr: h, username: u, "+line+"}]\n"), nil)
+		require.NotEmpty(t, all(t, err), name)
+		require.NotContains(t, forms(t, err)+logged(err), "12345678", name)
+	}
 	for _, variable := range []string{"AMI_DEFAULTS_SECRET_FILE", "AMI_DEFAULTS_SECRET_ENV"} {
 		_, err := Parse([]byte("nodes: [{key: a, addr: h, username: u}]\n"), []string{variable + "=hunter2"})
 		e := one(t, err)

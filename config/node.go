@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/apn/ami"
@@ -194,7 +195,7 @@ func (b *builder) secret(n *node, at string) {
 	case inEnv && b.environ[env.text] == "" && !usualName.MatchString(env.text):
 		refuse(level+".env", value{line: env.line, env: env.env}, errors.New("the variable is not set; its name is not shown: it may be the secret itself"))
 	case inEnv && b.environ[env.text] == "":
-		refuse(level+".env", env, errors.New("the variable is not set"))
+		refuse(level+".env", value{line: env.line, env: env.env, given: strconv.Quote(env.text)}, errors.New("the variable is not set"))
 	case inEnv:
 		n.secretEnv, n.secret = env.text, ami.NewSecret(b.environ[env.text])
 	case given:

@@ -127,7 +127,7 @@ const shownMost = 80 // bytes of a value in an error
 // show returns a value as an error may show it.
 func (f *field) show(s string) string {
 	switch {
-	case f.secret:
+	case f.secret, f.name:
 		return redact.Mask
 	case f.Kind <= setting.Flag:
 		return shorten(s)
