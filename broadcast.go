@@ -80,7 +80,8 @@ func (cl *Cluster) List(ctx context.Context, a action.Action, opts ...SendOption
 // gather runs ask for every node that takes part, each on a goroutine of its
 // own, and yields what they put. c is nil for a node that does not exist. It
 // returns when all have ended: leaving early ends the context that they get,
-// and put returns false from then on.
+// and put returns false from then on. A panic in ask, which is one of the action's
+// own code, ends the others and goes on here, where the caller can see it.
 func gather[T any](ctx context.Context, cl *Cluster, opts []SendOption,
 	ask func(ctx context.Context, node string, c *Client, put func(T) bool),
 ) iter.Seq[T] {
@@ -97,19 +98,38 @@ func gather[T any](ctx context.Context, cl *Cluster, opts []SendOption,
 				return false
 			}
 		}
+		broken := make(chan any, 1)
 		for node, c := range cl.participants(opts) {
-			asking.Go(func() { ask(ctx, node, c, put) })
+			asking.Go(func() {
+				defer func() {
+					if v := recover(); v != nil {
+						select {
+						case broken <- v:
+						default: // one is enough
+						}
+						cancel()
+					}
+				}()
+				ask(ctx, node, c, put)
+			})
 		}
 		var closing sync.WaitGroup
 		closing.Go(func() {
 			asking.Wait()
 			close(got)
 		})
-		defer closing.Wait()
+		defer func() {
+			closing.Wait()
+			select {
+			case v := <-broken:
+				panic(v)
+			default:
+			}
+		}()
 		defer cancel()
 		defer close(left)
 		for t := range got {
-			if !yield(t) {
+			if len(broken) > 0 || !yield(t) {
 				return
 			}
 		}

@@ -207,6 +207,7 @@ func (c *Client) run(ctx context.Context) {
 	c.runLanes(ctx)
 	c.main.supervise(ctx)
 	c.running.Wait()
+	c.logClosed(context.Cause(ctx))
 	c.finish()
 }
 

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/apn/ami/frame"
@@ -15,8 +16,9 @@ import (
 
 // config is what the options set. It is immutable once New has checked it.
 type config struct {
-	logger *slog.Logger
-	limits frame.Limits
+	logger    *slog.Logger
+	logPanics atomic.Uint64 // of its handler
+	limits    frame.Limits
 
 	redaction redact.Rules
 	redact    *redact.Policy // compiled by check
@@ -68,6 +70,9 @@ func newConfig(opts []Option) (*config, []*ConfigError) {
 		o(c)
 	}
 	errs := c.check()
+	if c.logger.Handler() != slog.DiscardHandler {
+		c.logger = guardLog(c.logger, &c.logPanics)
+	}
 	return c, errs
 }
 

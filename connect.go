@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 
@@ -24,7 +25,9 @@ func (l *lane) resolve(ctx context.Context) ([]string, error) {
 	rctx, cancel := context.WithTimeout(ctx, c.cfg.dialTimeout)
 	defer cancel()
 	hosts, err := c.lookup.hosts(rctx, c.host)
-	if err != nil {
+	err = c.cfg.foreign(err)
+	l.panicked(opResolve, err)
+	if len(hosts) == 0 {
 		return nil, l.failed(ctx, opResolve, err)
 	}
 	addrs := make([]string, 0, len(hosts))
@@ -34,13 +37,15 @@ func (l *lane) resolve(ctx context.Context) ([]string, error) {
 	return addrs, nil
 }
 
-// failed is the error of an attempt. If ctx has ended, that was the cause.
+// failed is the error of an attempt. If ctx has ended, that was the cause. What
+// code of the user has returned has gone through foreign.
 func (l *lane) failed(ctx context.Context, op string, err error) error {
+	l.panicked(op, err)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	n := &l.client.node
-	return &ConnError{Node: n.Key, Addr: n.Addr, Lane: l.index, Op: op, Err: err}
+	return &ConnError{Node: n.Key, Addr: n.Addr, Lane: l.index, Op: op, Err: l.client.cfg.redacted(err)}
 }
 
 // connect makes the next session, from dial to login. On failure nothing of it
@@ -106,24 +111,34 @@ func (c *Client) dialNode(ctx context.Context, addrs []string, secured *tls.Conf
 		deadline, _ := ctx.Deadline()
 		share := time.Until(deadline) / time.Duration(len(addrs)-i)
 		actx, cancel := context.WithTimeout(ctx, share)
-		socket, err = dial(actx, "tcp", addr)
+		socket, err = guarded(func() (net.Conn, error) { return dial(actx, "tcp", addr) })
 		cancel()
+		if err == nil && isNil(socket) {
+			err = errors.New("the dialer returned no connection and no error")
+		}
 		if err == nil {
 			break
 		}
 	}
 	if err != nil {
-		return nil, opDial, err
+		return nil, opDial, c.cfg.foreign(err)
 	}
 	if secured == nil {
 		return socket, "", nil
 	}
 	secure := tls.Client(socket, secured)
-	if err := secure.HandshakeContext(ctx); err != nil {
+	// The config may have callbacks of the user.
+	if _, err := guarded(func() (any, error) { return nil, secure.HandshakeContext(ctx) }); err != nil {
 		_ = socket.Close() // the handshake's error is the one to tell
-		return nil, opTLS, err
+		return nil, opTLS, c.cfg.foreign(err)
 	}
 	return secure, "", nil
+}
+
+// isNil reports whether a dialer returned nothing, be it as a nil pointer.
+func isNil(socket net.Conn) bool {
+	v := reflect.ValueOf(socket)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // login authenticates. Events that come before it has succeeded are dropped:

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -40,16 +39,11 @@ func (c *callback[T]) call(ctx context.Context, f func(context.Context) (T, erro
 		}
 	}
 	var v T
-	err := errors.New("the callback ended its goroutine") // unless it returns
+	err := errEnded // unless it returns
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() {
-			if p := recover(); p != nil {
-				err = panicked(p)
-			}
-		}()
-		v, err = f(ctx)
+		v, err = guarded(func() (T, error) { return f(ctx) })
 	}()
 	select {
 	case <-done:
@@ -67,15 +61,6 @@ func (c *callback[T]) call(ctx context.Context, f func(context.Context) (T, erro
 	return none, &hangError{context.Cause(ctx)}
 }
 
-// panicked tells of a panic without what may be a secret: its value, unless that
-// comes from the runtime.
-func panicked(p any) error {
-	if e, ok := p.(runtime.Error); ok {
-		return fmt.Errorf("the callback panicked: %w", e)
-	}
-	return fmt.Errorf("the callback panicked with a %T", p)
-}
-
 // askSecret returns the secret for the next login.
 func (l *lane) askSecret(ctx context.Context) (Secret, error) {
 	c := l.client
@@ -86,7 +71,7 @@ func (l *lane) askSecret(ctx context.Context) (Secret, error) {
 	defer cancel()
 	secret, err := l.secret.call(ctx, c.node.SecretFunc)
 	if err != nil {
-		return Secret{}, &callbackError{text: hide(c.cfg.redact.Text(err.Error()), secret), err: err}
+		return Secret{}, hide(c.cfg.foreign(err), secret)
 	}
 	if reason := badLogin(secret.Reveal()); reason != "" {
 		return Secret{}, errors.New("the secret that the callback returned " + reason)
@@ -95,21 +80,12 @@ func (l *lane) askSecret(ctx context.Context) (Secret, error) {
 	return secret, nil
 }
 
-// A callbackError is an error of a SecretFunc or TLSFunc whose text may be shown.
-type callbackError struct {
-	text string
-	err  error
-}
-
-func (e *callbackError) Error() string { return e.text }
-func (e *callbackError) Unwrap() error { return e.err }
-
-// hide replaces the secret in an error text.
-func hide(text string, secret Secret) string {
-	if s := secret.Reveal(); s != "" {
-		return strings.ReplaceAll(text, s, secret.String())
+// hide replaces the secret that came along with an error in its text.
+func hide(err error, secret Secret) error {
+	if s := secret.Reveal(); s != "" && strings.Contains(err.Error(), s) {
+		return &foreignError{strings.ReplaceAll(err.Error(), s, secret.String()), err}
 	}
-	return text
+	return err
 }
 
 // askTLS returns the config for the next connection, nil for one without TLS.
@@ -121,7 +97,7 @@ func (l *lane) askTLS(ctx context.Context) (*tls.Config, error) {
 	config, err := l.secure.call(ctx, c.node.TLSFunc)
 	switch {
 	case err != nil:
-		return nil, &callbackError{text: c.cfg.redact.Text(err.Error()), err: err}
+		return nil, c.cfg.foreign(err)
 	case config == nil:
 		return nil, errors.New("the callback returned no TLS config")
 	case tooOld(config) != "":

@@ -88,7 +88,7 @@ func TestCallbacksThatFail(t *testing.T) { // H1, G2
 	}{
 		{"error", fails(func(context.Context) (string, error) { return "", fmt.Errorf("vault: token=%s: %w", canary, odd) }), "secret", odd, "vault: token=[redacted]", 0},
 		{"error with the secret", fails(func(context.Context) (string, error) { return canary, fmt.Errorf("%s is odd: %w", canary, odd) }), "secret", odd, "[redacted] is odd", 0},
-		{"panic", fails(func(context.Context) (string, error) { panic(canary) }), "secret", nil, "panicked with a string", 0},
+		{"panic", fails(func(context.Context) (string, error) { panic(canary) }), "secret", nil, "panicked: string", 0},
 		{"panic of the runtime", fails(func(context.Context) (string, error) { return strings.Fields(canary)[runtime.NumCPU()], nil }), "secret", nil, "index out of range", 0},
 		{"goroutine ended", fails(func(context.Context) (string, error) { runtime.Goexit(); return canary, nil }), "secret", nil, "ended its goroutine", 0},
 		{"late", fails(func(ctx context.Context) (string, error) { <-ctx.Done(); return canary, ctx.Err() }), "secret", context.DeadlineExceeded, "within the login timeout", 5 * time.Second},

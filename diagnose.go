@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/apn/ami/frame"
@@ -48,6 +49,8 @@ func hint(op string, err error) string {
 		return "check the address and the firewall between here and there"
 	case op == opTLS && notTLS:
 		return "the port does not speak TLS: use the one of tlsbindaddr in manager.conf, or leave Node.TLS empty"
+	case op == opTLS && strings.Contains(err.Error(), "protocol version"): // crypto/tls has no type for it
+		return "the server speaks no TLS 1.2 or later, and nothing older is used: update its OpenSSL, and see that manager.conf does not have tlsdisablev12 = yes"
 	case op == opTLS && unknown:
 		return "put the CA of the server's certificate into Node.TLS.RootCAs"
 	case op == opTLS && invalid:

@@ -11,12 +11,15 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/apn/ami/internal/redact"
 )
 
 // A FileError reports a file of SecretFile or TLSFiles that cannot be used. It
-// never holds the content of the file.
+// never holds the content of the file, nor what may be a secret that was put in
+// place of its name.
 type FileError struct {
-	File string
+	File string // "[redacted]" if it is not to be shown
 	Err  error
 }
 
@@ -29,10 +32,20 @@ func (e *FileError) Unwrap() error { return e.Err }
 // take a quarter of it.
 const largestFile = 1 << 20
 
+// readSecret reads a file that is to hold a secret. Its error shows the name only
+// if that is one.
+func readSecret(name string) ([]byte, error) {
+	b, err := readFile(name)
+	if e, ok := errors.AsType[*FileError](err); ok && e.File != redact.Mask && redact.FileName(name, "") == redact.Mask {
+		return nil, &FileError{File: redact.Mask, Err: fmt.Errorf("%w; the name is not shown: it may be the secret itself", e.Err)}
+	}
+	return b, err
+}
+
 // readFile reads a regular file: opening a pipe could wait for ever.
 func readFile(name string) ([]byte, error) {
-	if strings.ContainsAny(name, "\r\n") { // a key in place of its file: it must not be shown
-		return nil, &FileError{File: "[redacted]", Err: errors.New("must be the name of a file, and looks like the content of one")}
+	if strings.ContainsAny(name, "\r\n") { // a key in place of its file
+		return nil, &FileError{File: redact.Mask, Err: errors.New("must be the name of a file, and looks like the content of one, which is not shown")}
 	}
 	info, err := os.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
@@ -69,7 +82,7 @@ func withoutPath(err error) error {
 // are *FileErrors.
 func SecretFile(name string) func(context.Context) (Secret, error) {
 	return func(context.Context) (Secret, error) {
-		b, err := readFile(name)
+		b, err := readSecret(name)
 		if err != nil {
 			return Secret{}, err
 		}
@@ -147,7 +160,7 @@ func (f TLSFiles) pair() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	key, err := readFile(f.Key)
+	key, err := readSecret(f.Key)
 	if err != nil {
 		return tls.Certificate{}, err
 	}

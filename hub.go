@@ -10,7 +10,6 @@ import (
 
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/fair"
-	"github.com/apn/ami/internal/redact"
 )
 
 // A hub takes the events of its nodes to the subscriptions. It owns the
@@ -18,7 +17,6 @@ import (
 // A Client on its own has one, and so has a Cluster.
 type hub struct {
 	log      *slog.Logger
-	redact   *redact.Policy
 	interval time.Duration // of drop summaries
 	onDemand bool          // Asterisk is asked for what subscriptions want
 
@@ -29,7 +27,7 @@ type hub struct {
 
 	noted   atomic.Bool    // a drop summary is due
 	serving sync.WaitGroup // the dispatcher
-	running sync.WaitGroup // pumps, the drop summary and the record of a panic
+	running sync.WaitGroup // pumps, drop summaries and the record of a panic
 
 	hurryOnce sync.Once
 	hurried   chan struct{} // closed by hurry
@@ -47,7 +45,7 @@ type hub struct {
 
 func newHub(cfg *config) *hub {
 	return &hub{
-		log: cfg.logger, redact: cfg.redact, interval: cfg.dropSummary, onDemand: cfg.onDemand, dispatcher: fair.NewDispatcher(),
+		log: cfg.logger, interval: cfg.dropSummary, onDemand: cfg.onDemand, dispatcher: fair.NewDispatcher(),
 		served: make(chan struct{}), hurried: make(chan struct{}),
 	}
 }
@@ -223,6 +221,9 @@ func (h *hub) add(s *Subscription) {
 	h.dispatch()
 }
 
+// remove takes a subscription out that was closed. What it has lost since the last
+// summary is logged now: no other one will look at it. Who closes it waits for no
+// log handler. Once the hub is over, stop logs it.
 func (h *hub) remove(s *Subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -232,6 +233,9 @@ func (h *hub) remove(s *Subscription) {
 		if s.hears(f) {
 			f.remove(s)
 		}
+	}
+	if !h.over && s.lossy() {
+		h.running.Go(func() { h.report([]*Subscription{s}) })
 	}
 }
 
@@ -297,11 +301,9 @@ func (h *hub) report(subs []*Subscription) {
 // that stop does not wait for that goroutine yet.
 func (h *hub) panicked(e *event.Event, v any) {
 	if h.panics.first() {
-		node, name, id, stack := e.Node, e.Name(), e.Get("ActionID"), debug.Stack()
+		node, name, id, what, stack := e.Node, e.Name(), e.Get("ActionID"), nameOf(v), string(debug.Stack())
 		h.running.Go(func() {
-			h.panics.report(h.redact, v, stack, func(what, stack string) {
-				h.log.Error(msgPanicked, attrServerKey, node, attrEvent, name, attrActionID, id, attrPanic, what, attrStack, stack)
-			})
+			h.log.Error(msgPanicked, attrServerKey, node, attrEvent, name, attrActionID, id, attrPanic, what, attrStack, stack)
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -208,6 +209,10 @@ func logEverything(t *testing.T, log *slog.Logger) {
 				_, err := c.Send(t.Context(), action.Ping{})
 				require.NoError(t, err)
 			}
+		},
+		"callback": func(t *testing.T, srv *amitest.Server) {
+			_, err := ami.Dial(t.Context(), node(srv), ami.WithLogger(log), ami.WithDialer(func(context.Context, string, string) (net.Conn, error) { panic("no") }))
+			require.Error(t, err)
 		},
 		"on demand": func(t *testing.T, srv *amitest.Server) {
 			c := dial(t, srv, ami.WithLogger(log), ami.WithEventsOnDemand())

@@ -5,10 +5,12 @@ package ami
 const (
 	msgConnected    = "connected"
 	msgDisconnected = "disconnected"
+	msgClosed       = "closed"
 	msgBreaker      = "circuit breaker changed"
 	msgDropped      = "events dropped: a subscription does not keep up"
 	msgPanicked     = "a subscription's predicate panicked"
 	msgObserver     = "an observer panicked"
+	msgCallback     = "a callback panicked"
 	msgMask         = "event mask widened"
 	msgFilter       = "event filter added"
 	msgNoFilter     = "events are not filtered by name"
@@ -42,6 +44,7 @@ const (
 	attrEvent         = "event"
 	attrPanic         = "panic"
 	attrStack         = "stack"
+	attrStep          = "step"
 	attrEventMask     = "event_mask"
 	attrFilter        = "filter"
 )

@@ -3,6 +3,7 @@ package ami
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 )
 
@@ -27,6 +28,7 @@ type question struct {
 // One that ignores its context delays only its own node, and only until the
 // context ends. It is not asked again before it has answered: each question is
 // a goroutine that nobody can stop. Who comes meanwhile waits for that answer.
+// There may be both addresses and an error, which is why they are the last ones.
 func (l *lookup) hosts(ctx context.Context, host string) ([]string, error) {
 	q := l.ask(ctx, host)
 	var err error
@@ -38,10 +40,7 @@ func (l *lookup) hosts(ctx context.Context, host string) ([]string, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil && len(l.last) == 0 {
-		return nil, err
-	}
-	return l.last, nil
+	return l.last, err
 }
 
 // ask returns the open question, a new one if there is none.
@@ -54,16 +53,30 @@ func (l *lookup) ask(ctx context.Context, host string) *question {
 	q := &question{done: make(chan struct{})}
 	l.open = q
 	go func() {
-		addrs, err := l.resolver.LookupHost(ctx, host)
-		if err == nil && len(addrs) == 0 {
+		var addrs []string
+		err := errEnded // unless it returns
+		defer func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.open, q.err = nil, err; err == nil {
+				l.last = addrs
+			}
+			close(q.done)
+		}()
+		addrs, err = guarded(func() ([]string, error) { return l.resolver.LookupHost(ctx, host) })
+		if addrs = usable(addrs); err == nil && len(addrs) == 0 {
 			err = errors.New("no address for " + host)
 		}
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.open, q.err = nil, err; err == nil {
-			l.last = addrs
-		}
-		close(q.done)
 	}()
 	return q
+}
+
+// usable returns what of an answer is an IP address, as a copy.
+func usable(answer []string) (addrs []string) {
+	for _, a := range answer {
+		if _, err := netip.ParseAddr(a); err == nil {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
 }

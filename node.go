@@ -90,7 +90,7 @@ func (n *Node) check(cfg *config) (host, port string, errs []*ConfigError) {
 	if reason := badKey(n.Key); reason != "" {
 		errs = append(errs, &ConfigError{Key: "Node.Key", Value: strconv.Quote(n.Key), Reason: reason})
 	}
-	host, port, reason := n.split()
+	host, port, reason := setting.Address(n.Addr, n.TLS != nil || n.TLSFunc != nil)
 	if _, err := netip.ParseAddr(host); reason == "" && err != nil && cfg.literal {
 		reason = "must be an IP address: LiteralAddresses is set"
 	}
@@ -133,30 +133,6 @@ func (n *Node) check(cfg *config) (host, port string, errs []*ConfigError) {
 		n.TLS = serving(n.TLS, host)
 	}
 	return host, port, errs
-}
-
-// split returns host and port of Addr, or what is wrong with it.
-func (n *Node) split() (host, port, reason string) {
-	if n.Addr == "" {
-		return "", "", "is required: host:port of the manager interface"
-	}
-	host, port, err := net.SplitHostPort(n.Addr)
-	if err != nil {
-		host, port = strings.Trim(n.Addr, "[]"), "5038"
-		if n.TLS != nil || n.TLSFunc != nil {
-			port = "5039"
-		}
-		if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
-			return "", "", "must be host:port, an IPv6 address in brackets"
-		}
-	}
-	if p, err := strconv.ParseUint(port, 10, 16); err != nil || p == 0 {
-		return "", "", "the port must be 1 to 65535"
-	}
-	if host == "" || strings.ContainsAny(host, " \t\r\n\x00") {
-		return "", "", "the host is empty or has a blank in it"
-	}
-	return host, port, ""
 }
 
 // taken is the error for a key that occurs twice.

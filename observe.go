@@ -36,7 +36,7 @@ type ActionStarter interface {
 // secret.
 type ActionEnd struct {
 	Node     string
-	Action   string
+	Action   string // "" if its own Name panicked
 	ActionID string // "" if the action was refused before it had one
 	Sent     bool   // bytes may have reached Asterisk
 
@@ -60,13 +60,30 @@ type observation struct {
 	end    ActionEnd
 }
 
-// observe begins an observation if anybody wants it.
-func (c *Client) observe(ctx context.Context, a action.Action) *observation {
+// observe begins an observation if anybody wants it, and returns the name of the
+// action: who asked for it once more, behind the begin, could meet a panic that
+// ends no observation.
+func (c *Client) observe(ctx context.Context, a action.Action) (o *observation, name string) {
 	if len(c.cfg.observers) == 0 {
-		return nil
+		return nil, a.Name()
 	}
-	o := &observation{client: c, ctx: ctx, end: ActionEnd{Node: c.node.Key, Action: a.Name(), Started: time.Now()}}
-	for _, ob := range c.cfg.observers {
+	o = &observation{client: c, ctx: ctx, end: ActionEnd{Node: c.node.Key, Started: time.Now()}}
+	named := false
+	defer func() {
+		if !named { // Name has panicked, which goes on its way
+			o.begin()
+			o.tell(nil, errPanicked)
+		}
+	}()
+	o.end.Action = a.Name()
+	named = true
+	o.begin()
+	return o, o.end.Action
+}
+
+// begin tells that the action begins.
+func (o *observation) begin() {
+	for _, ob := range o.client.cfg.observers {
 		if s, ok := ob.(ActionStarter); ok {
 			o.guard(func() {
 				if ctx := s.ActionStarted(o.ctx, o.end.Node, o.end.Action); ctx != nil {
@@ -75,7 +92,6 @@ func (c *Client) observe(ctx context.Context, a action.Action) *observation {
 			})
 		}
 	}
-	return o
 }
 
 // beginObserved is begin under an observation, if there is one. The action's own code runs there; its panic, which goes on
@@ -138,9 +154,7 @@ func (o *observation) guard(run func()) {
 	c := o.client
 	defer func() {
 		if v := recover(); v != nil && c.count.observerPanics.first() {
-			c.count.observerPanics.report(c.cfg.redact, v, debug.Stack(), func(what, stack string) {
-				c.log.Error(msgObserver, attrActionID, o.end.ActionID, attrPanic, what, attrStack, stack)
-			})
+			c.log.Error(msgObserver, attrActionID, o.end.ActionID, attrPanic, nameOf(v), attrStack, string(debug.Stack()))
 		}
 	}()
 	run()

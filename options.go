@@ -16,23 +16,10 @@ type Option func(*config)
 
 // A Resolver looks host names up. *net.Resolver is one. LookupHost must return
 // when ctx ends; one that does not is left behind, and not asked again for the
-// node until it has returned.
+// node until it has returned. What it returns that is no IP address is passed
+// over; if it panics, that is a failure, counted in Stats.CallbackPanics.
 type Resolver interface {
 	LookupHost(ctx context.Context, host string) (addrs []string, err error)
-}
-
-// Redaction says what is a secret, besides headers and assignments whose name
-// speaks of a secret, password, token, auth, key or credential.
-type Redaction struct {
-	// Headers are names whose values are hidden, whatever the case. They and
-	// Names hold for the names of variables and database keys as well.
-	Headers []string
-	// Names are regular expressions; the value of a header whose name matches
-	// one is hidden.
-	Names []string
-	// Values are regular expressions; what matches in any value is hidden, or,
-	// if the expression has groups, what its groups match.
-	Values []string
 }
 
 // WithLogger sends log records to l; every one carries server_key, and
@@ -43,7 +30,8 @@ type Redaction struct {
 // predicate come from goroutines of their own, which Close waits for. With package
 // asynclog between, a handler that blocks delays nothing.
 // At level Debug the goroutine that calls Send or Start logs each action too,
-// its headers redacted.
+// its headers redacted. If the handler panics the record is lost, which is
+// counted (Stats.LogPanics), and nothing else happens.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
 
 // WithLimits bounds what the node may make its reader hold.
@@ -155,8 +143,8 @@ func WithMalformedLimit(n int, window time.Duration) Option {
 func WithEventQueue(n int) Option { return func(c *config) { c.eventQueue = n } }
 
 // WithDropSummary sets how often drops are logged, one record for each
-// subscription that had any; the next waits until the handler has taken this
-// one. Default 10 s; 10 ms to 1 h.
+// subscription that had any, and for one that is closed at once; the next waits
+// until the handler has taken this one. Default 10 s; 10 ms to 1 h.
 func WithDropSummary(interval time.Duration) Option {
 	return func(c *config) { c.dropSummary = interval }
 }
@@ -203,7 +191,8 @@ func WithLiteralAddresses() Option { return func(c *config) { c.literal = true }
 // WithDialer connects with dial instead of a net.Dialer. It gets host:port as
 // in Node.Addr, with the port filled in and the host not looked up unless
 // WithResolver is given as well. dial must return when ctx ends: Close waits
-// for it. Nodes and lanes call it at the same time. If it makes the connection
+// for it. If it panics or returns neither a connection nor an error, the attempt
+// fails with a *ConnError. Nodes and lanes call it at the same time. If it makes the connection
 // TLS itself it must return a *tls.Conn as it is, so that actions are written in
 // records that Asterisk can take.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {

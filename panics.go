@@ -1,10 +1,13 @@
 package ami
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync/atomic"
-
-	"github.com/apn/ami/internal/redact"
 )
 
 // panics counts those in code of the user, which stay where they happen. The
@@ -14,13 +17,52 @@ type panics struct{ count atomic.Uint64 }
 // first counts a panic and reports whether it is to be logged.
 func (p *panics) first() bool { return p.count.Add(1) == 1 }
 
-// report has a panic logged by tell, which is code of the user as well: if it
-// panics in turn, that is counted and goes no further.
-func (p *panics) report(hide *redact.Policy, v any, stack []byte, tell func(what, stack string)) {
+// A panicError is a panic in code of the user as an error.
+type panicError struct {
+	what  string // see nameOf
+	stack string
+	told  atomic.Bool // it was counted; one error may come to several lanes
+}
+
+func (e *panicError) Error() string { return "the callback panicked: " + e.what }
+
+// caught makes an error of what recover has returned. It is to be called by who
+// calls recover, for the sake of the stack.
+func caught(v any) *panicError { return &panicError{what: nameOf(v), stack: string(debug.Stack())} }
+
+// nameOf tells of a panic without what may be a secret: its type, or the text if
+// it comes from the runtime, which knows none.
+func nameOf(v any) string {
+	if e, ok := v.(runtime.Error); ok {
+		t := reflect.TypeOf(v)
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
+		}
+		if from := t.PkgPath(); from == "runtime" || strings.HasPrefix(from, "internal/") {
+			return e.Error()
+		}
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// errEnded is the error of a callback that calls runtime.Goexit.
+var errEnded = errors.New("the callback ended its goroutine")
+
+// guarded calls code of the user.
+func guarded[T any](f func() (T, error)) (v T, err error) {
 	defer func() {
-		if recover() != nil {
-			p.count.Add(1)
+		if p := recover(); p != nil {
+			err = caught(p)
 		}
 	}()
-	tell(hide.Text(fmt.Sprint(v)), string(stack))
+	return f()
+}
+
+// panicked counts the panic that err tells of, if it does, and has the first one
+// logged. step is that of the attempt. The supervisor calls it.
+func (l *lane) panicked(step string, err error) {
+	e, ok := errors.AsType[*panicError](err)
+	if ok && e.told.CompareAndSwap(false, true) && l.client.count.callbackPanics.first() {
+		l.log.Error(msgCallback, attrStep, step, attrPanic, e.what, attrStack, e.stack)
+	}
 }

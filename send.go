@@ -114,7 +114,7 @@ func (p *Pending) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.Strin
 // Whatever happens, no trace of the action is left when Send has returned: an
 // answer that comes later is counted and dropped.
 func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) (*Response, error) {
-	o := c.observe(ctx, a)
+	o, name := c.observe(ctx, a)
 	p, err := c.beginObserved(ctx, o, a, opts, awaited)
 	if err != nil {
 		o.tell(nil, err)
@@ -130,7 +130,7 @@ func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) 
 			<-p.Done()
 		}
 	}
-	r, err := c.result(a.Name(), p)
+	r, err := c.result(name, p)
 	o.tell(p, err)
 	return r, err
 }
@@ -138,16 +138,16 @@ func (c *Client) Send(ctx context.Context, a action.Action, opts ...SendOption) 
 // Start is Send that does not wait. It always returns a Pending; one that could
 // not be sent is done already. ctx bounds the whole answer.
 func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption) *Pending {
-	o := c.observe(ctx, a)
+	o, name := c.observe(ctx, a)
 	p, err := c.beginObserved(ctx, o, a, opts, started)
 	if err != nil {
 		o.tell(nil, err)
 		done := make(chan struct{})
 		close(done)
-		return &Pending{client: c, action: a.Name(), err: err, done: done}
+		return &Pending{client: c, action: name, err: err, done: done}
 	}
 	o.tellLater(p)
-	return &Pending{client: c, action: a.Name(), p: p}
+	return &Pending{client: c, action: name, p: p}
 }
 
 // List sends an action and yields the items of its answer as they come, without
@@ -157,7 +157,7 @@ func (c *Client) Start(ctx context.Context, a action.Action, opts ...SendOption)
 // with the end (strategy.Strategy.Merged) are one frame.
 func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) iter.Seq2[*frame.Frame, error] {
 	return func(yield func(*frame.Frame, error) bool) {
-		o := c.observe(ctx, a)
+		o, name := c.observe(ctx, a)
 		p, err := c.beginObserved(ctx, o, a, opts, streamed)
 		if err != nil {
 			o.tell(nil, err)
@@ -168,7 +168,7 @@ func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) 
 			c.table.Abandon(p, context.Canceled)
 			<-p.Done()
 			if o != nil {
-				_, err := c.result(a.Name(), p)
+				_, err := c.result(name, p)
 				o.tell(p, err)
 			}
 		}()
@@ -188,7 +188,7 @@ func (c *Client) List(ctx context.Context, a action.Action, opts ...SendOption) 
 				}
 			}
 		}
-		r, err := c.result(a.Name(), p)
+		r, err := c.result(name, p)
 		switch {
 		case err != nil:
 			yield(nil, err)
@@ -332,8 +332,8 @@ func (c *Client) begin(ctx context.Context, a action.Action, opts []SendOption, 
 		entries, bytes := s.conn.Depth()
 		return nil, &BackpressureError{Node: c.node.Key, Queue: "outbound queue", Depth: entries, Bytes: bytes, Capacity: c.cfg.queueEntries}
 	}
-	if s.conn.Err() != nil && ctx.Err() == nil {
-		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Lane: s.lane.index, Op: opSession, Err: s.conn.Err()}
+	if ended := s.conn.Err(); ended != nil && ctx.Err() == nil {
+		return nil, &ConnError{Node: c.node.Key, Addr: c.node.Addr, Lane: s.lane.index, Op: opSession, Err: c.cfg.redacted(ended)}
 	}
 	_, err = c.result(a.Name(), p)
 	return nil, err

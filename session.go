@@ -146,7 +146,7 @@ func (s *session) onMalformed(e *frame.FormatError) error {
 
 // cause puts what ended the session into words.
 func (s *session) cause() error {
-	err := s.conn.Err()
+	err := s.lane.client.cfg.redacted(s.conn.Err())
 	switch {
 	case s.shutdown.Load():
 		return fmt.Errorf("%w: %w", ErrShutdown, err)

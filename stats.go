@@ -31,6 +31,7 @@ type Stats struct {
 	Unmatched                  uint64 // responses with an unknown or no ActionID; events on an action lane that answer nothing
 	Late                       uint64 // answers to actions that no longer waited
 	ObserverPanics             uint64
+	CallbackPanics             uint64 // of SecretFunc, TLSFunc, dialer and resolver, and of the errors that they return
 
 	// FailuresBy are the failed attempts by what failed; see ConnError.Op. Nil
 	// if there were none.
@@ -39,9 +40,10 @@ type Stats struct {
 	// open one turns half-open at the next attempt only.
 	Breaker string
 
-	// Delivery is that of the subscriptions; zero for a node of a cluster, whose
-	// Stats has it.
-	Delivery DeliveryStats
+	// Delivery is that of the subscriptions, LogPanics those of the log handler,
+	// which cost a record each; zero for a node of a cluster, whose Stats has them.
+	Delivery  DeliveryStats
+	LogPanics uint64
 
 	// Lanes are the action lanes, lane 1 first. State to Reason, Connects to
 	// BreakerChanges are those of the session that has the events; all other
@@ -61,16 +63,17 @@ type DeliveryStats struct {
 
 // ClusterStats is a snapshot of a cluster.
 type ClusterStats struct {
-	Nodes    map[string]Stats // by key
-	Ready    int              // nodes that take actions
-	Delivery DeliveryStats
+	Nodes     map[string]Stats // by key
+	Ready     int              // nodes that take actions
+	Delivery  DeliveryStats
+	LogPanics uint64 // of the log handler, which cost a record each
 }
 
 // Stats returns a snapshot. Its figures are read one after the other, node by
 // node.
 func (cl *Cluster) Stats() ClusterStats {
 	list := cl.members.Load().list
-	s := ClusterStats{Nodes: make(map[string]Stats, len(list)), Delivery: cl.hub.stats()}
+	s := ClusterStats{Nodes: make(map[string]Stats, len(list)), Delivery: cl.hub.stats(), LogPanics: cl.cfg.logPanics.Load()}
 	for _, c := range list {
 		n := c.Stats()
 		if s.Nodes[c.node.Key] = n; n.State == Ready {
@@ -120,11 +123,11 @@ func (c *Client) Stats() Stats {
 		BreakerChanges: m.BreakerChanges,
 		Events:         c.count.events.Load(), EventsDropped: c.feed.queue.Dropped(),
 		Rejected: c.count.rejected.Load(), Unmatched: c.count.unmatched.Load(), Late: c.count.late.Load(),
-		ObserverPanics: c.count.observerPanics.count.Load(),
-		Breaker:        m.Breaker, FailuresBy: m.FailuresBy,
+		ObserverPanics: c.count.observerPanics.count.Load(), CallbackPanics: c.count.callbackPanics.count.Load(),
+		Breaker: m.Breaker, FailuresBy: m.FailuresBy,
 	}
 	if c.cluster == nil {
-		s.Delivery = c.hub.stats()
+		s.Delivery, s.LogPanics = c.hub.stats(), c.cfg.logPanics.Load()
 	}
 	if up := c.main.session.Load(); up != nil {
 		s.Booted, s.Stopping = up.booted.Load(), up.shutdown.Load()

@@ -370,7 +370,7 @@ func TestLogOfPanicsDelaysNoEvent(t *testing.T) {
 		found := log.find("a subscription's predicate panicked")
 		require.Len(t, found, 1)
 		require.Equal(t, "pbx1", found[0]["server_key"])
-		require.Equal(t, "no", found[0]["panic"])
+		require.Equal(t, "string", found[0]["panic"])
 	})
 }
 

@@ -34,10 +34,10 @@ func (l *lane) tell(f fault) {
 // counters are what Stats reads, besides those of the lanes.
 type counters struct {
 	events, rejected, unmatched, late atomic.Uint64
-	observerPanics                    panics
+	observerPanics, callbackPanics    panics
 }
 
-// newRetry and the two records below are functions of their own for the sake of
+// newRetry and the three records below are functions of their own for the sake of
 // the supervisor's stack: what they need on it would be there for as long as the
 // node lives, and a stack that uses more than about 1.2 KiB does not shrink to 4.
 
@@ -63,6 +63,19 @@ func (l *lane) logDisconnected(attempt int, wait time.Duration, err error) {
 	c := l.client
 	l.log.Warn(msgDisconnected, attrHost, c.host, attrPort, c.port, attrEpoch, l.epoch, attrAttempt, attempt, attrBackoff, wait,
 		attrNextRetryAt, time.Now().Add(wait), attrBreaker, l.retry.Breaker(), attrReason, err.Error())
+}
+
+// logClosed tells that the node was ended on purpose, and makes no more sessions.
+func (c *Client) logClosed(cause error) {
+	reason := c.cfg.redacted(cause).Error()
+	switch {
+	case cause != ErrClosed: //nolint:errorlint // as end was given it
+	case c.draining.Load():
+		reason = "Shutdown"
+	default:
+		reason = "Close"
+	}
+	c.log.Info(msgClosed, attrHost, c.host, attrPort, c.port, attrEpoch, c.main.epoch, attrReason, reason)
 }
 
 // sleep waits, and logs what the last reader has left.

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/slogtest"
@@ -17,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/asynclog"
+	"github.com/apn/ami/internal/exported"
 )
 
 // TestConforms: what comes out of the sink is what slog wants of a handler.
@@ -35,36 +39,43 @@ func TestConforms(t *testing.T) {
 	})
 }
 
+// TestOptions: the bounds of each option are allowed, what is beyond them, zero and
+// below is refused with key and value; and there is no other option (G3).
 func TestOptions(t *testing.T) {
-	s := newSink()
-	for _, tc := range []struct {
-		name   string
-		sink   slog.Handler
-		opt    asynclog.Option
-		key    string
-		value  any
-		reason string
+	_, err := asynclog.New(nil)
+	require.Equal(t, &asynclog.ConfigError{Key: "Sink", Reason: "must not be nil"}, err)
+	rows := map[string]struct {
+		option          func(int64) asynclog.Option
+		value           func(int64) any
+		lowest, highest int64
+		reason          string
 	}{
-		{"no sink", nil, asynclog.WithCapacity(1), "Sink", nil, "must not be nil"},
-		{"no capacity", s, asynclog.WithCapacity(0), "Capacity", 0, "must be 1 to 1048576 records"},
-		{"negative capacity", s, asynclog.WithCapacity(-1), "Capacity", -1, "must be 1 to 1048576 records"},
-		{"vast capacity", s, asynclog.WithCapacity(1<<20 + 1), "Capacity", 1<<20 + 1, "must be 1 to 1048576 records"},
-		{"no interval", s, asynclog.WithWarnInterval(0), "WarnInterval", time.Duration(0), "must be 100ms to 24h0m0s"},
-		{"vast interval", s, asynclog.WithWarnInterval(25 * time.Hour), "WarnInterval", 25 * time.Hour, "must be 100ms to 24h0m0s"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			_, err := asynclog.New(tc.sink, tc.opt)
-			e, ok := errors.AsType[*asynclog.ConfigError](err)
-			require.True(t, ok, "%v", err)
-			require.Equal(t, asynclog.ConfigError{Key: tc.key, Value: tc.value, Reason: tc.reason}, *e)
-			require.Equal(t, fmt.Sprintf("asynclog: config: %s = %v: %s", tc.key, tc.value, tc.reason), err.Error())
-		})
+		"WithCapacity": {
+			func(v int64) asynclog.Option { return asynclog.WithCapacity(int(v)) },
+			func(v int64) any { return int(v) },
+			1, 1 << 20, "must be 1 to 1048576 records",
+		},
+		"WithWarnInterval": {
+			func(v int64) asynclog.Option { return asynclog.WithWarnInterval(time.Duration(v)) },
+			func(v int64) any { return time.Duration(v) },
+			int64(100 * time.Millisecond), int64(24 * time.Hour), "must be 100ms to 24h0m0s",
+		},
 	}
-	for _, opt := range []asynclog.Option{
-		asynclog.WithCapacity(1), asynclog.WithCapacity(1 << 20),
-		asynclog.WithWarnInterval(100 * time.Millisecond), asynclog.WithWarnInterval(24 * time.Hour),
-	} {
-		open(t, s, opt)
+	p, err := exported.Read(".")
+	require.NoError(t, err)
+	require.Equal(t, slices.Sorted(maps.Keys(p.Options)), slices.Sorted(maps.Keys(rows)))
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			for _, v := range []int64{row.lowest, row.lowest + 1, row.highest - 1, row.highest} {
+				open(t, newSink(), row.option(v))
+			}
+			for _, v := range []int64{row.lowest - 1, row.highest + 1, 0, -1, math.MaxInt64, math.MinInt64} {
+				_, err := asynclog.New(newSink(), row.option(v))
+				want := &asynclog.ConfigError{Key: strings.TrimPrefix(name, "With"), Value: row.value(v), Reason: row.reason}
+				require.Equal(t, want, err)
+				require.EqualError(t, err, fmt.Sprintf("asynclog: config: %s = %v: %s", want.Key, want.Value, want.Reason))
+			}
+		})
 	}
 }
 

@@ -1,11 +1,10 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -21,14 +20,25 @@ type Config struct {
 	warnings Errors
 }
 
-// Load reads a YAML file and what environ sets besides: lines "AMI_…=value" as
-// os.Environ returns them; nil for nothing. Relative paths in the file start at
+// Load is LoadContext with a minute for the file, should it be a pipe.
+func Load(path string, environ []string) (*Config, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), readPatience)
+	defer cancel()
+	return LoadContext(ctx, path, environ)
+}
+
+// LoadContext reads a YAML file and what environ sets besides: lines "AMI_…=value"
+// as os.Environ returns them; nil for nothing. Relative paths in the file start at
 // its folder. The files that it names are read once, to see that they can be.
+//
+// The file may be a pipe or a terminal, as a shell makes of <(command): it is read
+// until its end, or until ctx ends. A pipe that nobody opens for writing within a
+// second is an error. A file that is regular takes no notice of ctx.
 //
 // The error is an Errors with all that is wrong, wrapped with the path, or an
 // *ami.FileError if the file cannot be read.
-func Load(path string, environ []string) (*Config, error) {
-	data, mode, err := readFile(path)
+func LoadContext(ctx context.Context, path string, environ []string) (*Config, error) {
+	data, mode, err := readFile(ctx, path)
 	if err != nil {
 		if e, ok := errors.AsType[*fs.PathError](err); ok {
 			err = e.Err
@@ -40,20 +50,6 @@ func Load(path string, environ []string) (*Config, error) {
 		return nil, fmt.Errorf("config: %s: %w", path, err)
 	}
 	return c, nil
-}
-
-func readFile(path string) ([]byte, fs.FileMode, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, largestFile+1))
-	return data, info.Mode(), err
 }
 
 // Parse is Load of bytes. Relative paths start at the working directory.

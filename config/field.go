@@ -13,6 +13,7 @@ type field struct {
 	choices         []string // of a text; nil for any
 	fallback        string   // of a text: its default
 	secret          bool     // the value is never shown
+	name            bool     // of something with a secret, in whose place that itself may stand: it is not shown as a value
 	node            bool     // of a node alone: it has no place under defaults
 }
 
@@ -23,14 +24,14 @@ var nodeFields = []*field{
 	{Setting: text("Node.Addr", "addr", 1, 0, "host:port, or host alone for 5038, with TLS 5039"), node: true},
 	{Setting: text("Node.Username", "username", 1, setting.MaxLogin, "that of a user in manager.conf")},
 	{Setting: text("Node.Secret", "secret", 1, setting.MaxLogin, "the secret itself; better a file or the environment"), secret: true},
-	{Setting: text("", "secret.file", 1, 0, "a file with the secret, read at each login")},
-	{Setting: text("", "secret.env", 1, 0, "a variable of the environment with the secret, read when the file is loaded")},
+	{Setting: text("", "secret.file", 1, 0, "a file with the secret, read at each login"), name: true},
+	{Setting: text("", "secret.env", 1, 0, "a variable of the environment with the secret, read when the file is loaded"), name: true},
 	{Setting: text("Node.Auth", "auth", 0, 0, "how to log in"), choices: []string{"plain", "md5"}, fallback: "plain"},
 	{Setting: text("Node.Events", "events", 1, 0, "the event mask at login: on, off, or classes such as call,agent"), fallback: "on"},
 	{Setting: setting.Setting{Path: "tls.enabled", Kind: setting.Flag, Doc: "true if there is any other key of tls"}},
 	{Setting: text("TLSFiles.CA", "tls.ca", 1, 0, "PEM file of the authorities to trust in place of the system's")},
 	{Setting: text("TLSFiles.Certificate", "tls.certificate", 1, 0, "PEM file of the client's certificate; with tls.key")},
-	{Setting: text("TLSFiles.Key", "tls.key", 1, 0, "PEM file of its key")},
+	{Setting: text("TLSFiles.Key", "tls.key", 1, 0, "PEM file of its key"), name: true},
 	{Setting: text("", "tls.server_name", 1, 0, "the name in the server's certificate, if it is not the host of addr")},
 	{Setting: text("TLSFiles.MinVersion", "tls.min_version", 0, 0, "the lowest version of TLS"), choices: []string{"1.2", "1.3"}, fallback: "1.2"},
 	{Setting: setting.Setting{Option: "Weights", Path: "weight", Kind: setting.Count, Default: 1, Min: 1, Max: setting.MaxWeight, Doc: "share when more than one node has events to deliver"}, node: true},

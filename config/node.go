@@ -5,10 +5,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 
 	"github.com/apn/ami"
+	"github.com/apn/ami/internal/redact"
 	"github.com/apn/ami/internal/setting"
 )
 
@@ -28,9 +33,19 @@ type node struct {
 // option of the cluster.
 func (n node) same(o node) bool {
 	secrets := n.secret.Reveal() == o.secret.Reveal()
+	n.addr, o.addr = n.fullAddr(), o.fullAddr() // pbx1 is pbx1:5038
 	n.secret, o.secret, n.weight, o.weight = ami.Secret{}, ami.Secret{}, 0, 0
 	n.secretEnv, o.secretEnv = "", "" // only its content counts
 	return secrets && n == o
+}
+
+// fullAddr returns the address as all spellings of it have in common.
+func (n node) fullAddr() string {
+	host, port, reason := setting.Address(n.addr, n.secured)
+	if reason != "" {
+		return n.addr
+	}
+	return net.JoinHostPort(strings.ToLower(host), port)
 }
 
 // client returns the node as the library takes it.
@@ -129,7 +144,22 @@ func (b *builder) node(at string) node {
 	return n
 }
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var (
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	// usualName is how one calls a variable, and how no secret looks: a capital
+	// alone may be Base32.
+	usualName = regexp.MustCompile(`^[A-Z0-9]*_[A-Z0-9_]*$`)
+)
+
+// hidden returns the error of a file that is to hold a secret without its name, if
+// that may be the secret itself.
+func (b *builder) hidden(name string, err error) error {
+	e, ok := errors.AsType[*ami.FileError](err)
+	if !ok || e.File == redact.Mask || redact.FileName(name, b.dir) != redact.Mask {
+		return err
+	}
+	return &ami.FileError{File: redact.Mask, Err: fmt.Errorf("%w; the name is not shown: it may be the secret itself", e.Err)}
+}
 
 // secret finds the secret of a node. One that cannot be had is replaced, so that
 // the library does not complain a second time.
@@ -157,13 +187,15 @@ func (b *builder) secret(n *node, at string) {
 	case inFile:
 		n.secret, n.secretFile = ami.Secret{}, b.path(at, "secret.file")
 		if _, err := ami.SecretFile(n.secretFile)(context.Background()); err != nil {
-			refuse(level+".file", value{line: file.line, env: file.env}, err)
+			refuse(level+".file", value{line: file.line, env: file.env}, b.hidden(file.text, err))
 		}
 		b.warnOfOpen(n.secretFile, level+".file", file)
 	case inEnv && !variableName.MatchString(env.text): // what else it may be
-		refuse(level+".env", value{line: env.line, env: env.env}, fmt.Errorf("%w: must be the name of a variable", ErrValue))
+		refuse(level+".env", value{line: env.line, env: env.env}, fmt.Errorf("%w: must be the name of a variable, and is not shown: it may be the secret itself", ErrValue))
+	case inEnv && b.environ[env.text] == "" && !usualName.MatchString(env.text):
+		refuse(level+".env", value{line: env.line, env: env.env}, errors.New("the variable is not set; its name is not shown: it may be the secret itself"))
 	case inEnv && b.environ[env.text] == "":
-		refuse(level+".env", env, errors.New("the variable is not set"))
+		refuse(level+".env", value{line: env.line, env: env.env, given: strconv.Quote(env.text)}, errors.New("the variable is not set"))
 	case inEnv:
 		n.secretEnv, n.secret = env.text, ami.NewSecret(b.environ[env.text])
 	case given:
@@ -213,7 +245,8 @@ func (b *builder) secure(n *node, at string) {
 	for _, part := range []ami.TLSFiles{{CA: n.files.CA}, {Certificate: n.files.Certificate, Key: n.files.Key}} {
 		_, err := part.Config(context.Background())
 		key := "tls.ca"
-		if e, ok := errors.AsType[*ami.FileError](err); ok && e.File == n.files.Key {
+		// A name that is not shown is that of the key, which is read last.
+		if e, ok := errors.AsType[*ami.FileError](err); ok && (e.File == n.files.Key || e.File == redact.Mask && readable(part.Certificate)) {
 			key = "tls.key"
 		} else if part.Certificate != "" {
 			key = "tls.certificate"
@@ -224,10 +257,18 @@ func (b *builder) secure(n *node, at string) {
 			key, err = "tls.certificate", fmt.Errorf("%w: is required with tls.key", ErrContradiction)
 		}
 		if v, path, _ := b.find(at, key); err != nil {
+			if key == "tls.key" {
+				err = b.hidden(v.text, err)
+			}
 			b.refuse(&Error{Path: path, Line: b.line(path), Env: v.env, Err: err})
 		}
 	}
 	if v, path, ok := b.find(at, "tls.key"); ok {
 		b.warnOfOpen(n.files.Key, path, v)
 	}
+}
+
+func readable(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.Mode().IsRegular()
 }

@@ -27,6 +27,42 @@ var beside = map[setting.ID][]string{
 	setting.LimitBuffer:       {"limits.frame", "64KiB"},
 }
 
+// TestWeightsInFile: likewise the weights of nodes, which are an option of the
+// library.
+func TestWeightsInFile(t *testing.T) { // D2, H1
+	schema := compile(t)
+	for _, tc := range []struct {
+		weight string
+		is     error
+		fits   bool
+	}{
+		{"1", nil, true},
+		{"100", nil, true},
+		{"0", nil, false},
+		{"-1", nil, false},
+		{"101", nil, false},
+		{"99999999999999999999", ErrType, false},
+		{"1.5", ErrType, false},
+		{"'1'", ErrType, false},
+	} {
+		file := []byte("nodes:\n- {key: a, addr: 192.0.2.1, username: u, secret: s, weight: " + tc.weight + "}\n")
+		c, err := Parse(file, nil)
+		require.Equal(t, tc.fits, schema.Validate(asJSON(t, file)) == nil, tc.weight)
+		if tc.fits {
+			require.NoError(t, err)
+			require.Equal(t, tc.weight, strconv.Itoa(c.nodes[0].weight))
+			continue
+		}
+		e := one(t, err)
+		require.Equal(t, "nodes[0].weight", e.Path)
+		require.Equal(t, strings.Trim(tc.weight, "'"), e.Value)
+		require.Equal(t, 2, e.Line)
+		if tc.is != nil {
+			require.ErrorIs(t, e, tc.is)
+		}
+	}
+}
+
 // TestOptionsInFile: each option takes its bounds and nothing beyond them, in the
 // file and in the environment, and the library agrees.
 func TestOptionsInFile(t *testing.T) { // D2, B2, H1

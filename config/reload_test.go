@@ -141,8 +141,37 @@ func TestReloadOfEachField(t *testing.T) { // H1
 		change(&o)
 		require.False(t, n.same(o), field)
 	}
+	for _, tc := range []struct {
+		before, after string
+		secured, same bool
+	}{
+		{"pbx1", "pbx1:5038", false, true},
+		{"pbx1", "pbx1:5039", true, true},
+		{"pbx1", "PBX1:5038", false, true},
+		{"2001:db8::1", "[2001:db8::1]:5038", false, true},
+		{"[2001:db8::1]", "2001:db8::1", false, true},
+		{"pbx1", "pbx1:5039", false, false},
+		{"pbx1", "pbx1:5038", true, false},
+		{"pbx1", "pbx2", false, false},
+	} {
+		before, after := node{addr: tc.before, secured: tc.secured}, node{addr: tc.after, secured: tc.secured}
+		require.Equal(t, tc.same, before.same(after), "%s and %s", tc.before, tc.after)
+		require.Equal(t, tc.same, after.same(before), "%s and %s", tc.after, tc.before)
+	}
 	a := node{secretEnv: "A", secret: ami.NewSecret("s"), weight: 1}
 	require.True(t, a.same(node{secretEnv: "B", secret: ami.NewSecret("s"), weight: 2}), "the secret is the same")
+}
+
+// TestReloadOfTheSameAddress: a node whose port is spelled out keeps its session.
+func TestReloadOfTheSameAddress(t *testing.T) { // H1
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, 1, "nodes: [{key: a, addr: 192.0.2.1, username: admin, secret: secret}] # %[1]s\n", "192.0.2.1:5038")
+		before := s.sessions(t)
+		changes, err := s.reloader.Apply(t.Context(), s.parse(t, "nodes: [{key: a, addr: '192.0.2.1:5038', username: admin, secret: secret}] # %[1]s\n"))
+		require.NoError(t, err)
+		require.Equal(t, Changes{Kept: []string{"a"}}, changes)
+		require.Equal(t, before, s.sessions(t))
+	})
 }
 
 // TestReloadOfOptions: nodes are brought up to date, and the error names what

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +31,7 @@ func (f *field) parse(s string) (v value, err error) {
 	v.given = f.show(s)
 	switch f.Kind {
 	case setting.Duration:
-		d, bad := time.ParseDuration(s)
-		if v.num = int64(d); bad != nil {
-			err = ErrType
-		}
+		v.num, err = duration(s)
 	case setting.Count:
 		v.num, err = number(s, 1)
 	case setting.Bytes:
@@ -63,10 +62,37 @@ func (f *field) parse(s string) (v value, err error) {
 	return v, err
 }
 
+// What a duration and a size are in the schema, and to the loader: time.ParseDuration
+// alone takes .5s and +5s as well. Both kinds of µ are in use.
+const (
+	durationPattern = `^(0|([0-9]+(\.[0-9]*)?(ns|us|µs|μs|ms|s|m|h))+)$`
+	sizePattern     = `^(0|[1-9][0-9]*) ?(KiB|MiB|GiB)$`
+)
+
+var durationForm = regexp.MustCompile(durationPattern)
+
+// duration reads a duration. A negative one is left to its range, which is told.
+func duration(s string) (int64, error) {
+	d, err := time.ParseDuration(s)
+	switch {
+	case err == nil && d < 0:
+		return int64(d), nil
+	case !durationForm.MatchString(s):
+		return 0, ErrType
+	case err != nil: // it is too long
+		return 0, ErrValue
+	default:
+		return int64(d), nil
+	}
+}
+
 // number reads a decimal number the way that one would write it: 010 might be
 // eight.
 func number(s string, unit int64) (int64, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
+	if unit > 1 && errors.Is(err, strconv.ErrRange) {
+		return 0, ErrValue
+	}
 	if err != nil || strconv.FormatInt(n, 10) != s {
 		return 0, ErrType
 	}
@@ -101,7 +127,7 @@ const shownMost = 80 // bytes of a value in an error
 // show returns a value as an error may show it.
 func (f *field) show(s string) string {
 	switch {
-	case f.secret:
+	case f.secret, f.name:
 		return redact.Mask
 	case f.Kind <= setting.Flag:
 		return shorten(s)

@@ -63,14 +63,14 @@ func (f *field) schema() object {
 	o := object{"description": f.describe()}
 	switch f.Kind {
 	case setting.Duration:
-		o["type"], o["pattern"] = "string", `^(0|([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+)$`
+		o["type"], o["pattern"] = "string", durationPattern
 		o["default"] = f.Show(f.Default)
 	case setting.Count:
 		o["type"], o["minimum"], o["maximum"], o["default"] = "integer", f.Min, f.Max, f.Default
 	case setting.Bytes:
 		o["oneOf"] = []object{
 			{"type": "integer", "minimum": f.Min, "maximum": f.Max},
-			{"type": "string", "pattern": `^[0-9]+ ?(KiB|MiB|GiB)$`},
+			{"type": "string", "pattern": sizePattern},
 		}
 		o["default"] = f.Default
 	case setting.Flag:

@@ -166,7 +166,7 @@ func (b *bridging) run(ctx context.Context, level slog.Leveler) error {
 	if err := b.check(); err != nil {
 		return err
 	}
-	c, err := b.app.chosen()
+	c, err := b.app.chosen(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -21,8 +22,8 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 	f.StringSliceVarP(&a.choice.keys, "node", "n", nil, "`key` of a node of the configuration; may be repeated")
 	f.BoolVar(&a.choice.all, "all", false, "all nodes of the configuration")
 	cmd.MarkFlagsMutuallyExclusive("node", "all")
-	_ = cmd.RegisterFlagCompletionFunc("node", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		c, err := a.target.load(func(finding) {})
+	_ = cmd.RegisterFlagCompletionFunc("node", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		c, err := a.target.load(cmd.Context(), func(finding) {})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
@@ -45,8 +46,8 @@ func (c *choice) only(all *config.Config) (*config.Config, error) {
 }
 
 // chosen returns the configuration with the chosen nodes, all if none was chosen.
-func (a *app) chosen() (*config.Config, error) {
-	c, err := a.load()
+func (a *app) chosen(ctx context.Context) (*config.Config, error) {
+	c, err := a.load(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ The user needs write = command in manager.conf.`,
 		if err := checkAction(act); err != nil {
 			return err
 		}
-		c, err := a.chosen()
+		c, err := a.chosen(cmd.Context())
 		if err != nil {
 			return err
 		}

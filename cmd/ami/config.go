@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -30,8 +31,8 @@ the file where it comes from.`,
   AMI_KEEPALIVE_INTERVAL=20s ami config print | grep -A2 keepalive
   ami config print --json | jq '.nodes[].addr'`,
 		Args: cobra.NoArgs,
-		RunE: a.run(func(*cobra.Command, []string) error {
-			c, err := a.load()
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load(cmd.Context())
 			switch {
 			case err != nil:
 				return err
@@ -59,8 +60,8 @@ each.`,
   ami config check --config new.yaml && systemctl reload ami-listen
   ami config check --json | jq -r .path`,
 		Args: cobra.NoArgs,
-		RunE: a.run(func(*cobra.Command, []string) error {
-			c, found, err := a.target.read()
+		RunE: a.run(func(cmd *cobra.Command, _ []string) error {
+			c, found, err := a.target.read(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -110,7 +111,7 @@ into the first line of the file.`,
 }
 
 // load returns the configuration and says its warnings.
-func (a *app) load() (*config.Config, error) { return a.target.load(a.warn) }
+func (a *app) load(ctx context.Context) (*config.Config, error) { return a.target.load(ctx, a.warn) }
 
 // warn says what is doubtful about the configuration.
 func (a *app) warn(f finding) { a.say("warning: %s", f) }

@@ -51,7 +51,7 @@ step has failed; warnings do not count.`,
 	}
 	a.askFlags(cmd)
 	cmd.RunE = a.run(func(cmd *cobra.Command, _ []string) error {
-		c, err := a.chosen()
+		c, err := a.chosen(cmd.Context())
 		if err != nil {
 			return err
 		}

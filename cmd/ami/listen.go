@@ -39,6 +39,7 @@ type listening struct {
 const (
 	outputPatience = 2 * time.Second
 	logoffPatience = 5 * time.Second
+	reloadPatience = 10 * time.Second // for a configuration that comes through a pipe
 )
 
 // listenCommand is "ami listen".
@@ -89,7 +90,7 @@ func (l *listening) run(ctx context.Context, level slog.Leveler) error {
 	if err != nil {
 		return err
 	}
-	c, err := l.app.chosen()
+	c, err := l.app.chosen(ctx)
 	if err != nil {
 		return err
 	}
@@ -226,7 +227,12 @@ func (l *listening) reloads(ctx context.Context, hangup <-chan os.Signal) {
 
 // reload reads the configuration again and applies it.
 func (l *listening) reload(ctx context.Context) {
-	next, err := l.next()
+	reading, cancel := context.WithTimeout(ctx, reloadPatience)
+	defer cancel()
+	next, err := l.next(reading)
+	if errors.Is(err, context.Canceled) {
+		return // the command ends
+	}
 	if err != nil {
 		lines := []string{err.Error()}
 		if e, ok := errors.AsType[*configError](err); ok {
@@ -237,7 +243,7 @@ func (l *listening) reload(ctx context.Context) {
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, logoffPatience)
+	ctx, cancel = context.WithTimeout(ctx, logoffPatience)
 	defer cancel()
 	changes, err := l.reloader.Apply(ctx, next)
 	l.log.Info("new configuration applied", "added", changes.Added, "removed", changes.Removed, "replaced", changes.Replaced, "kept", changes.Kept)
@@ -248,8 +254,8 @@ func (l *listening) reload(ctx context.Context) {
 
 // next is the configuration as it stands now, with the nodes of --node that it
 // still has.
-func (l *listening) next() (*config.Config, error) {
-	next, err := l.app.target.load(func(f finding) { l.log.Warn("doubtful configuration", "warning", f.String()) })
+func (l *listening) next(ctx context.Context) (*config.Config, error) {
+	next, err := l.app.target.load(ctx, func(f finding) { l.log.Warn("doubtful configuration", "warning", f.String()) })
 	if err != nil || len(l.app.choice.keys) == 0 {
 		return next, err
 	}

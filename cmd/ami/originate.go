@@ -63,7 +63,7 @@ with --queued it only waits until Asterisk has taken the call.`,
 		if err := checkAction(act); err != nil {
 			return err
 		}
-		c, err := a.chosen()
+		c, err := a.chosen(cmd.Context())
 		if err != nil {
 			return err
 		}

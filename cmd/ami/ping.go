@@ -28,7 +28,7 @@ prints how long the answer took. It exits with 1 if one did not answer.`,
 		Latency float64 `json:"latency_ms,omitempty"`
 	}
 	cmd.RunE = a.run(func(cmd *cobra.Command, _ []string) error {
-		c, err := a.chosen()
+		c, err := a.chosen(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ refused: it would be another header.`,
 		if err != nil {
 			return err
 		}
-		c, err := a.chosen()
+		c, err := a.chosen(cmd.Context())
 		if err != nil {
 			return err
 		}

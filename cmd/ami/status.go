@@ -52,7 +52,7 @@ write = command. A field that the user may not ask for stays empty. It exits wit
 		if sample < 0 {
 			return wrong("--sample must not be negative")
 		}
-		c, err := a.chosen()
+		c, err := a.chosen(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,8 +110,8 @@ func (t *target) check() error {
 }
 
 // load returns the configuration. Its warnings go to warn.
-func (t *target) load(warn func(finding)) (*config.Config, error) {
-	c, found, err := t.read()
+func (t *target) load(ctx context.Context, warn func(finding)) (*config.Config, error) {
+	c, found, err := t.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +136,9 @@ func failing(found []finding) error {
 }
 
 // read returns the configuration, nil if it cannot be used, and what was found
-// about it.
-func (t *target) read() (*config.Config, []finding, error) {
+// about it. If ctx ends meanwhile, which a pipe may take long enough for, it returns
+// that as the error.
+func (t *target) read(ctx context.Context) (*config.Config, []finding, error) {
 	if err := t.check(); err != nil {
 		return nil, nil, err
 	}
@@ -149,7 +151,10 @@ func (t *target) read() (*config.Config, []finding, error) {
 		if file, err = t.find(); err != nil {
 			return nil, nil, err
 		}
-		c, err = config.Load(file, t.environ)
+		c, err = config.LoadContext(ctx, file, t.environ)
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil, nil, err
 	}
 	if err != nil {
 		return nil, findings("error", file, err), nil

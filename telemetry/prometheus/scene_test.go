@@ -156,13 +156,15 @@ func TestScrape(t *testing.T) {
 				ofNode++
 			}
 		}
-		require.Equal(t, 40+21, ofNode, "as docs/metrics.md says")
+		require.Equal(t, 41+21, ofNode, "as docs/metrics.md says")
 		// What has not happened yet is there as well: a rate needs the 0.
 		for _, want := range []string{
 			"ami_actions_ended_total{node=pbx2 outcome=backpressure}",
 			"ami_session_failures_total{lane=1 node=pbx2 step=tls}",
 			"ami_log_dropped_total{reason=sink_panic}",
 			"ami_observer_panics_total{node=pbx1}",
+			"ami_callback_panics_total{node=pbx1}",
+			"ami_log_panics_total",
 		} {
 			require.Contains(t, series, want)
 		}

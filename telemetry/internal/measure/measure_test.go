@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -65,7 +66,7 @@ func TestEveryFigure(t *testing.T) {
 		Stats: ami.Stats{
 			State: ami.Ready, Pending: 100, Outbound: 200, OutboundBytes: 300, Queued: 4,
 			Connects: 5, Failures: 6, Losses: 7, BreakerChanges: 8, Events: 9, EventsDropped: 10, Rejected: 11,
-			Unmatched: 12, Late: 13, ObserverPanics: 14, FailuresBy: map[string]uint64{"dial": 4, "tls": 2}, Breaker: "half-open",
+			Unmatched: 12, Late: 13, ObserverPanics: 14, CallbackPanics: 26, FailuresBy: map[string]uint64{"dial": 4, "tls": 2}, Breaker: "half-open",
 			Lanes: []ami.LaneStats{
 				{
 					State: ami.Connecting, Pending: 1, Outbound: 2, OutboundBytes: 3, Connects: 15, Failures: 16,
@@ -77,13 +78,21 @@ func TestEveryFigure(t *testing.T) {
 		Actions: measure.Actions{Time: 1500 * time.Millisecond},
 	}
 	node.Actions.Ended[measure.Backpressure] = 19
+	delivery := ami.DeliveryStats{Subscriptions: 20, Buffered: 21, Delivered: 22, Dropped: 23, PredicatePanics: 24}
+	for _, stats := range []any{node.Stats, node.Stats.Lanes[0], delivery} {
+		for field, v := range reflect.ValueOf(stats).Fields() {
+			if (v.CanInt() || v.CanUint()) && field.Name != "Epoch" && field.Name != "LogPanics" { // which is below
+				require.False(t, v.IsZero(), "a figure without a metric: %s", field.Name)
+			}
+		}
+	}
 	node.Sessions = measure.Sessions(&node.Stats)
 	got := map[string]float64{}
 	for _, m := range measure.Metrics() {
 		m.Read(&measure.Snapshot{
 			Nodes:    []measure.Node{node},
-			Delivery: []ami.DeliveryStats{{Subscriptions: 20, Buffered: 21, Delivered: 22, Dropped: 23, PredicatePanics: 24}},
-			LogDrops: map[string]uint64{"closed": 25},
+			Delivery: []ami.DeliveryStats{delivery},
+			LogDrops: map[string]uint64{"closed": 25}, LogPanics: 27,
 		}, func(v float64, labels ...string) {
 			require.Len(t, labels, len(m.Labels), m.Name)
 			if v != 0 {
@@ -134,6 +143,8 @@ func TestEveryFigure(t *testing.T) {
 		"ami.subscription.dropped":                   23,
 		"ami.predicate.panics":                       24,
 		"ami.log.dropped closed":                     25,
+		"ami.callback.panics pbx1":                   26,
+		"ami.log.panics":                             27,
 	}, got)
 
 	node.Stats.Pending = 5 // read before those of the lanes grew

@@ -34,7 +34,7 @@ func (m *Meter) WatchClient(c *ami.Client) {
 	key := c.Node().Key
 	m.watch(func() ami.ClusterStats {
 		s := c.Stats()
-		return ami.ClusterStats{Nodes: map[string]ami.Stats{key: s}, Delivery: s.Delivery}
+		return ami.ClusterStats{Nodes: map[string]ami.Stats{key: s}, Delivery: s.Delivery, LogPanics: s.LogPanics}
 	})
 }
 
@@ -51,6 +51,8 @@ type Snapshot struct {
 	Nodes    []Node              // by key
 	Delivery []ami.DeliveryStats // one, or none if nothing is watched
 	LogDrops map[string]uint64   // by reason; nil if nobody counts them
+
+	LogPanics uint64
 }
 
 // A Node is one node in a Snapshot.
@@ -88,7 +90,7 @@ func (m *Meter) Read() *Snapshot {
 	counted := m.tally.names() // before the look: one that is new then stays
 	now := (*source)()
 	m.tally.forget(slices.DeleteFunc(counted, func(key string) bool { _, member := now.Nodes[key]; return member }))
-	s.Delivery = []ami.DeliveryStats{now.Delivery}
+	s.Delivery, s.LogPanics = []ami.DeliveryStats{now.Delivery}, now.LogPanics
 	for _, key := range slices.Sorted(maps.Keys(now.Nodes)) {
 		n := Node{Key: key, Stats: now.Nodes[key], Actions: m.tally.read(key)}
 		n.Sessions = Sessions(&n.Stats)

@@ -133,6 +133,8 @@ var metrics = []Metric{
 		func(n *Node) uint64 { return n.Stats.Late }),
 	ofNode("ami.observer.panics", "{panic}", Counter, "Panics of observers.",
 		func(n *Node) uint64 { return n.Stats.ObserverPanics }),
+	ofNode("ami.callback.panics", "{panic}", Counter, "Panics of what an attempt to connect calls: SecretFunc, TLSFunc, dialer, resolver.",
+		func(n *Node) uint64 { return n.Stats.CallbackPanics }),
 
 	ofDelivery("ami.subscriptions", "{subscription}", Gauge, "Open subscriptions.",
 		func(d *ami.DeliveryStats) int { return d.Subscriptions }),
@@ -145,6 +147,15 @@ var metrics = []Metric{
 	ofDelivery("ami.predicate.panics", "{panic}", Counter, "Panics of predicates of subscriptions.",
 		func(d *ami.DeliveryStats) uint64 { return d.PredicatePanics }),
 
+	{
+		"ami.log.panics", "{panic}", Counter, "Panics of the log handler, which cost a record each.",
+		nil,
+		func(s *Snapshot, emit Emit) {
+			if len(s.Delivery) > 0 { // something is watched
+				emit(float64(s.LogPanics))
+			}
+		},
+	},
 	{
 		"ami.log.dropped", "{record}", Counter, "Log records lost.",
 		[]string{"reason"},
