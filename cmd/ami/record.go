@@ -88,7 +88,7 @@ func (r *recorder) run(ctx context.Context, level slog.Leveler) error {
 	case r.length < 0:
 		return wrong("--for must not be negative")
 	}
-	c, err := r.app.chosen()
+	c, err := r.app.chosen(ctx)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (t *topping) run(ctx context.Context) error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	c, err := t.app.chosen()
+	c, err := t.app.chosen(ctx)
 	if err != nil {
 		return err
 	}
