@@ -123,6 +123,9 @@ func (c *Client) dialNode(ctx context.Context, addrs []string, secured *tls.Conf
 	if err != nil {
 		return nil, opDial, c.cfg.foreign(err)
 	}
+	if _, secure := socket.(*tls.Conn); c.cfg.dial != nil && !secure { // that one is handed on as it is
+		socket = guardedConn{socket, c.cfg}
+	}
 	if secured == nil {
 		return socket, "", nil
 	}

@@ -44,7 +44,7 @@ func (c *config) foreign(err error) (e error) {
 // shown: of a socket that a dialer has made, say.
 func (c *config) redacted(err error) error {
 	e := c.foreign(err)
-	if f, ok := e.(*foreignError); ok && f.text == err.Error() { //nolint:errorlint // just made
+	if isForeign(e) && e.Error() == err.Error() {
 		return err
 	}
 	return e

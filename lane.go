@@ -252,6 +252,7 @@ func (l *lane) serve(ctx context.Context, s *session, lost error) error {
 	l.session.Store(nil)
 	s.conn.Wait() // the answers that were read already beat the end
 	cause := s.cause()
+	l.panicked(opSession, cause)
 	err := &ConnError{Node: c.node.Key, Addr: c.node.Addr, Lane: l.index, Op: opSession, Sent: true, Err: cause}
 	l.set(Disconnected, err) // before the callers learn of it and ask
 	l.down(+1, err)

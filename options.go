@@ -192,7 +192,7 @@ func WithLiteralAddresses() Option { return func(c *config) { c.literal = true }
 // in Node.Addr, with the port filled in and the host not looked up unless
 // WithResolver is given as well. dial must return when ctx ends: Close waits
 // for it. If it panics or returns neither a connection nor an error, the attempt
-// fails with a *ConnError. Nodes and lanes call it at the same time. If it makes the connection
+// fails with a *ConnError; if the connection does, the session ends. Nodes and lanes call it at the same time. If it makes the connection
 // TLS itself it must return a *tls.Conn as it is, so that actions are written in
 // records that Asterisk can take.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {

@@ -31,7 +31,7 @@ type Stats struct {
 	Unmatched                  uint64 // responses with an unknown or no ActionID; events on an action lane that answer nothing
 	Late                       uint64 // answers to actions that no longer waited
 	ObserverPanics             uint64
-	CallbackPanics             uint64 // of SecretFunc, TLSFunc, dialer and resolver, and of the errors that they return
+	CallbackPanics             uint64 // of SecretFunc, TLSFunc, resolver, dialer and its connections, and of the errors that they return
 
 	// FailuresBy are the failed attempts by what failed; see ConnError.Op. Nil
 	// if there were none.
