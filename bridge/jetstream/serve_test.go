@@ -137,14 +137,14 @@ func TestServeRefuses(t *testing.T) {
 	require.NoError(t, end())
 }
 
-// TestServeBounds: no more than MaxRequests at a time, and Serve waits for all.
+// TestServeBounds: no more than MaxRequests at a time.
 func TestServeBounds(t *testing.T) {
 	o := jetstream.Options{Server: here(t), MaxRequests: 2}
 	b := open(t, o)
-	entered := make(chan struct{})
-	end := serving(t, b, func() []string { return []string{"a"} }, func(ctx context.Context, _ bridge.Request) []byte {
+	entered, finish := make(chan struct{}), make(chan struct{})
+	end := serving(t, b, func() []string { return []string{"a"} }, func(context.Context, bridge.Request) []byte {
 		entered <- struct{}{}
-		<-ctx.Done()
+		<-finish
 		return []byte("ended")
 	})
 	s := newService(t, o)
@@ -155,6 +155,7 @@ func TestServeBounds(t *testing.T) {
 		<-entered
 	}
 	require.Equal(t, jetstream.CodeBusy, code(t, s.ask(t, "a", "{}")))
+	close(finish)
 	require.NoError(t, end())
 	asking.Wait()
 	require.Equal(t, "ended", <-answers)
