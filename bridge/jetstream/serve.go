@@ -136,22 +136,39 @@ func (s *server) serve(nodes func() []string) error {
 		}
 	}
 	for _, sub := range s.subs {
-		_ = sub.Unsubscribe() // fails if the connection is gone, and is not needed then
+		_ = s.unsubscribe(sub) // fails if the connection is gone, and is not needed then
 	}
+	s.flush("the last requests may not be answered")
 	for len(s.requests) > 0 {
 		if m := <-s.requests; !s.o.own(m.Reply) {
 			s.refuse(m, CodeBusy, "this process ends")
 		}
 	}
 	s.running.Wait()
+	s.flush("the last answers may be lost")
+	return err
+}
+
+// flush waits until the server has all that was sent, and everything that it had
+// sent before is here.
+func (s *server) flush(otherwise string) {
+	if !s.nc.IsConnected() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), s.o.AckTimeout)
 	defer cancel()
-	if s.nc.IsConnected() {
-		if err := s.nc.FlushWithContext(ctx); err != nil {
-			s.o.Logger.Warn("jetstream: the last answers may be lost", "error", err)
-		}
+	if err := s.nc.FlushWithContext(ctx); err != nil {
+		s.o.Logger.Warn("jetstream: "+otherwise, "error", err)
 	}
-	return err
+}
+
+// unsubscribe ends a subscription. What the server sends until it has heard of that
+// is still a request, whose sender waits: Unsubscribe of the library would drop it.
+func (s *server) unsubscribe(sub *nats.Subscription) error {
+	if s.nc.IsConnected() {
+		return sub.Drain()
+	}
+	return sub.Unsubscribe() // so that it is not made again with the connection
 }
 
 // follow subscribes to what is served now, and to nothing else.
@@ -167,7 +184,7 @@ func (s *server) follow(nodes []string) error {
 	for subject, sub := range s.subs {
 		if !serve[subject] {
 			delete(s.subs, subject)
-			if err := sub.Unsubscribe(); err != nil {
+			if err := s.unsubscribe(sub); err != nil {
 				return lost(err)
 			}
 		}

@@ -241,7 +241,7 @@ func TestServeAnswersRequesters(t *testing.T) {
 }
 
 // TestServeFinishes: a request that is handled when Serve is told to end keeps its
-// time. Close ends it.
+// time, and those that come at that moment are answered. Close ends it.
 func TestServeFinishes(t *testing.T) {
 	o := jetstream.Options{Server: here(t)}
 	b := open(t, o)
