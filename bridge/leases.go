@@ -193,9 +193,10 @@ func (l *leases) fenced(node, instance string) {
 	defer l.mu.Unlock()
 	if t := l.held[node]; t != nil {
 		select {
-		case t.fenced <- instance:
-		default: // told already
+		case <-t.fenced: // that of an earlier token, of which nothing is wanted any more
+		default:
 		}
+		t.fenced <- instance // there is room: nobody else sends, under mu
 	}
 }
 
