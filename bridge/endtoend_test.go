@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -26,6 +28,7 @@ import (
 	"github.com/apn/ami/bridge"
 	"github.com/apn/ami/bridge/embedded"
 	amijs "github.com/apn/ami/bridge/jetstream"
+	"github.com/apn/ami/bridge/lease"
 )
 
 // asBridge makes the test binary be a bridge. Its value says what bridge.
@@ -35,6 +38,7 @@ const asBridge = "TEST_AS_BRIDGE"
 type setup struct {
 	Dir, URL string
 	Nodes    map[string]string // addresses by key
+	Instance string            // with leases; "": without
 }
 
 // beBridge is that process, until SIGTERM.
@@ -63,8 +67,34 @@ func (s *setup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := bridge.New(cl, broker, bridge.Options{Dir: s.Dir, Instance: "endtoend", Buffer: 1_000_000})
+	o := bridge.Options{Dir: s.Dir, Instance: "endtoend", Buffer: 1_000_000}
+	if s.Instance != "" {
+		nc, err := nats.Connect(s.URL, nats.MaxReconnects(-1))
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return err
+		}
+		if o.Leases, err = lease.New(js, lease.Options{Instance: s.Instance, TTL: leaseTime}); err != nil {
+			return err
+		}
+		o.Instance, o.Nodes = s.Instance, nodes
+	}
+	b, err := bridge.New(cl, broker, o)
 	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	health := &http.Server{Handler: b.Handler()}
+	go func() { _ = health.Serve(l) }()
+	defer func() { _ = health.Close() }()
+	if err := os.WriteFile(filepath.Join(s.Dir, "http"), []byte(l.Addr().String()), 0o600); err != nil {
 		return err
 	}
 	return b.Run(ctx)
