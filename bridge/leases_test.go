@@ -183,3 +183,72 @@ func TestLeasesSpool(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(1010), info.State.Subjects["ami.events.pbx1.UserEvent"])
 }
+
+// TestFencedWhileHeld: a holder that loses its right to publish while it has the
+// lease takes the node over again and goes on.
+func TestFencedWhileHeld(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		limits amijs.Options
+		lose   func(t *testing.T, url string, js jetstream.JetStream)
+	}{
+		{"another process takes the node", amijs.Options{}, func(t *testing.T, url string, _ jetstream.JetStream) {
+			_, err := broker(t, url).Fence(t.Context(), bridge.Takeover{Node: "pbx1", Instance: "stranger", Time: time.Now()})
+			require.NoError(t, err)
+		}},
+		{"the stream is too old", amijs.Options{MaxAge: time.Second}, func(t *testing.T, _ string, js jetstream.JetStream) {
+			require.Eventually(t, func() bool { return lastOf(t, js, "Takeover") == "" }, soon, 10*time.Millisecond)
+		}},
+		{"the stream is purged", amijs.Options{}, func(t *testing.T, _ string, js jetstream.JetStream) {
+			stream, err := js.Stream(t.Context(), "AMI")
+			require.NoError(t, err)
+			require.NoError(t, stream.Purge(t.Context()))
+		}},
+		{"the stream is deleted", amijs.Options{}, func(t *testing.T, _ string, js jetstream.JetStream) {
+			require.NoError(t, js.DeleteStream(t.Context(), "AMI"))
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := serve(t)
+			tc.limits.URL = s.URL()
+			first, err := amijs.Open(t.Context(), tc.limits) // makes the stream
+			require.NoError(t, err)
+			require.NoError(t, first.Close())
+			srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+			t.Cleanup(srv.Close)
+			m := join(t, s.URL(), "a", []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}})
+			m.holds(t, 1)
+			_, js := client(t, s.URL())
+			holder := ""
+			require.Eventually(t, func() bool {
+				require.NoError(t, srv.Flood(t.Context(), 0, 1))
+				holder = lastOf(t, js, "UserEvent")
+				return holder != ""
+			}, soon, 20*time.Millisecond)
+			tc.lose(t, s.URL(), js)
+			require.Eventually(t, func() bool {
+				require.NoError(t, srv.Flood(t.Context(), 0, 1))
+				now := lastOf(t, js, "UserEvent")
+				return now != "" && now != holder
+			}, soon, 20*time.Millisecond, "events come again")
+			require.NotEqual(t, "stranger", lastOf(t, js, "Takeover"))
+			m.holds(t, 1)
+			m.leave(t)
+		})
+	}
+}
+
+// lastOf returns the instance of the last record of pbx1 with a name, "" if there
+// is none.
+func lastOf(t *testing.T, js jetstream.JetStream, name string) string {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "AMI")
+	if err != nil {
+		return ""
+	}
+	m, err := stream.GetLastMsgForSubject(t.Context(), "ami.events.pbx1."+name)
+	if err != nil {
+		return ""
+	}
+	return m.Header.Get(amijs.HeaderInstance)
+}
