@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -140,6 +141,7 @@ func (j *journal) admit(node, instance string, token uint64, told bool) {
 	if old := j.holds[node]; old != nil { // the same sessions, with a new token
 		h.epoch, h.heard, h.since = old.epoch, old.heard, old.since
 		j.end(old)
+		told = false // what came since the broker has the token is dropped with the old one
 	}
 	if !told {
 		h.before = j.before(node)
@@ -207,13 +209,16 @@ func (j *journal) begin(h *hold, at time.Time) {
 	if h.before = nil; before == nil {
 		return
 	}
-	after := ""
+	after, why := "", "the bridge was restarted"
 	if before.Seq > 0 {
 		after = before.id(h.node)
 	}
+	if strings.HasPrefix(before.Instance, j.run+".") {
+		why = "the node was taken up again"
+	}
 	j.gap(h, at, gap{
 		from: before.Epoch, to: h.epoch, down: max(at.Sub(before.Time), 0), after: after,
-		reason: fmt.Sprintf("the bridge was restarted: %s was before", before.Instance),
+		reason: fmt.Sprintf("%s: %s was before", why, before.Instance),
 	})
 }
 

@@ -70,7 +70,27 @@ func TestLateFinalGap(t *testing.T) {
 	j.event(gapEvent(1, 2, time.Now()))
 	j.admit("pbx1", "third", 3, true) // fenced anew, over the same sessions
 	j.event(gapEvent(2, 3, time.Now()))
-	require.Equal(t, []string{"first/pbx1/2/1", "second/pbx1/2/1", "third/pbx1/3/1"}, j.ids(t))
+	require.Equal(t, []string{"first/pbx1/2/1", "second/pbx1/2/1", "third/pbx1/2/1", "third/pbx1/3/2"}, j.ids(t))
+}
+
+// TestFencedAnew: what comes between the takeover, when the broker has it, and the
+// new hold is dropped with the old one, behind the takeover in time: a gap tells it.
+func TestFencedAnew(t *testing.T) {
+	j := newJournal("run", true, nil, testMemory(t), &lossCount{})
+	j.admit("pbx1", "first", 1, true)
+	j.event(gapEvent(1, 2, time.Now()))
+	j.event(gapEvent(2, 3, time.Now())) // the broker has the takeover already
+	j.admit("pbx1", "second", 2, true)
+	j.event(gapEvent(3, 4, time.Now()))
+	p, _, ok := j.take(nil)
+	require.True(t, ok)
+	var d decoder
+	var r Record
+	require.NoError(t, d.decode(p.buf[p.marks[1].end:p.marks[2].end], &r))
+	require.Equal(t, KindGap, r.Kind)
+	got := read(t, &r)
+	require.Equal(t, "second/pbx1/3/1", got.ID)
+	require.Equal(t, "first/pbx1/3/2", got.Gap.After)
 }
 
 // TestMemoryIsNotAhead: what the file says of a node is in the spool, whenever the
