@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,7 +61,7 @@ func (b *bridging) connect(ctx context.Context, c *config.Config) (*link, error)
 		o.MaxAge, o.MaxBytes, o.Update = keepFor, keepMost, true
 	} else {
 		u, err := url.Parse(b.nats)
-		if err != nil {
+		if err != nil || u.User == nil && strings.Contains(b.nats, "@") {
 			return nil, wrong("--nats must be a URL, as nats://broker.example.com:4222") // the error would show a password
 		}
 		l.url = u.Redacted()
