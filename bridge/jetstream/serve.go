@@ -26,6 +26,7 @@ const (
 	longestDeadline = 5 * time.Minute // a requester cannot occupy a place for longer
 	lookInterval    = 500 * time.Millisecond
 	waitingRequests = 1024
+	flushMost       = time.Second // at the end: others wait for Serve, and have little time
 )
 
 // Codes of the answers that Serve gives itself, in the form that package bridge
@@ -155,7 +156,7 @@ func (s *server) flush(otherwise string) {
 	if !s.nc.IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), s.o.AckTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), min(flushMost, s.o.AckTimeout))
 	defer cancel()
 	if err := s.nc.FlushWithContext(ctx); err != nil {
 		s.o.Logger.Warn("jetstream: "+otherwise, "error", err)

@@ -128,6 +128,8 @@ func (l *link) share(b *bridging, c *config.Config, o jetstream.Options) error {
 	if err != nil {
 		return err
 	}
-	l.leases, err = lease.New(js, lease.Options{Instance: b.instance, Nodes: keysOf(c), Logger: b.log})
+	l.leases, err = lease.New(js, lease.Options{
+		Instance: b.instance, Nodes: keysOf(c), Grace: min(b.grace/2, lease.DefaultGrace), Logger: b.log,
+	})
 	return err
 }
