@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,8 +40,8 @@ const (
 	// letGoMost bounds how long the node's answers, and then its records, are
 	// waited for before another process may have it.
 	letGoMost = 5 * time.Second
-	// refenceAfter keeps two processes that both believe to hold a node from
-	// taking it from each other all the time.
+	// refenceAfter is how often a holder that was fenced looks whether it still is
+	// one.
 	refenceAfter = time.Second
 )
 
@@ -152,8 +153,8 @@ func (l *leases) hold(ctx context.Context, t *tenure) {
 		case <-ctx.Done():
 			return
 		case fenced := <-t.fenced:
-			if fenced != instance || !pause(ctx, refenceAfter) {
-				continue // that of an earlier token
+			if fenced != instance || !l.stillHeld(ctx, t.node) {
+				continue // that of an earlier token, or the tenure is over
 			}
 			if instance, ok = l.fence(ctx, t.node); !ok {
 				return
@@ -161,6 +162,18 @@ func (l *leases) hold(ctx context.Context, t *tenure) {
 			l.log.Warn("node is taken back", "node", t.node, "instance", instance)
 		}
 	}
+}
+
+// stillHeld waits until it is known that the node is held now. Else this happens:
+// the leases are out of this process's reach, another one gets the node and fences
+// it; this one does not know, takes it back, and so on, for ever.
+func (l *leases) stillHeld(ctx context.Context, node string) bool {
+	for since := time.Now(); pause(ctx, refenceAfter); {
+		if l.keeper.Proved().After(since) && slices.Contains(l.keeper.Held(), node) {
+			return true
+		}
+	}
+	return false
 }
 
 // fence tells of the takeover and opens a hold with the token that it got.

@@ -33,11 +33,17 @@ func join(t *testing.T, url, instance string, nodes []ami.Node) *member {
 
 func joinWith(t *testing.T, url string, nodes []ami.Node, o bridge.Options) *member {
 	t.Helper()
+	return joinVia(t, url, url, nodes, o)
+}
+
+// joinVia has a URL of their own for the leases.
+func joinVia(t *testing.T, url, leases string, nodes []ami.Node, o bridge.Options) *member {
+	t.Helper()
 	cl, err := ami.NewCluster(nodes)
 	require.NoError(t, err)
 	broker, err := amijs.Open(t.Context(), amijs.Options{URL: url})
 	require.NoError(t, err)
-	_, js := client(t, url)
+	_, js := client(t, leases)
 	keeper, err := lease.New(js, lease.Options{Instance: o.Instance, TTL: 2 * time.Second, Grace: time.Second})
 	require.NoError(t, err)
 	o.Leases, o.Nodes = keeper, nodes
@@ -251,4 +257,29 @@ func lastOf(t *testing.T, js jetstream.JetStream, name string) string {
 		return ""
 	}
 	return m.Header.Get(amijs.HeaderInstance)
+}
+
+// TestLeasesOutOfReach: who has lost the leases out of sight, and publishes well,
+// does not take nodes back from those who got them meanwhile.
+func TestLeasesOutOfReach(t *testing.T) {
+	s := serve(t)
+	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+	t.Cleanup(srv.Close)
+	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
+	leases, freeze := frozen(t, s.URL())
+	a := joinVia(t, s.URL(), leases, nodes, bridge.Options{Dir: t.TempDir(), Instance: "a"})
+	a.holds(t, 1)
+	freeze()
+	b := join(t, s.URL(), "b", nodes)
+	b.holds(t, 1)
+	_, js := client(t, s.URL())
+	taken := lastOf(t, js, "Takeover")
+	require.True(t, strings.HasPrefix(taken, "b-"), taken)
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); { // both hear them
+		require.NoError(t, srv.Flood(t.Context(), 100, 10))
+	}
+	require.Equal(t, taken, lastOf(t, js, "Takeover"), "it changed hands again")
+	require.Equal(t, taken, lastOf(t, js, "UserEvent"))
+	b.leave(t)
+	a.leave(t)
 }
