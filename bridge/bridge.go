@@ -189,6 +189,7 @@ func (b *Bridge) bridge(ctx context.Context, w *work) error {
 	writing.Wait()
 	drain()
 	publishing.Wait()
+	b.states.settle(last, "")
 	unstore()
 	forget()
 	keeping.Wait()

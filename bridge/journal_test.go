@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,4 +180,48 @@ func TestFencedTwice(t *testing.T) {
 	l.fenced("pbx2", "first")
 	require.Equal(t, "second", <-n.fenced)
 	require.Empty(t, n.fenced)
+}
+
+// A keptStates is a broker that takes its time for states.
+type keptStates struct {
+	*shelf
+	refuse error
+	mu     sync.Mutex
+	states map[string]string
+}
+
+func (k *keptStates) PutState(ctx context.Context, s NodeState) error {
+	if !pause(ctx, 100*time.Millisecond) {
+		return ctx.Err()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.refuse == nil {
+		k.states[s.Node] = s.State
+	}
+	return k.refuse
+}
+
+// TestStatesAreStoredAtTheEnd, and a store that refuses does not hold up the end.
+func TestStatesAreStoredAtTheEnd(t *testing.T) {
+	for _, refuse := range []error{nil, errAway} {
+		synctest.Test(t, func(t *testing.T) {
+			k := &keptStates{shelf: newShelf(), refuse: refuse, states: make(map[string]string)}
+			cl, _ := clusterOf(t, fakes(t, "pbx1", "pbx2", "pbx3"))
+			b, err := New(cl, k, Options{Dir: t.TempDir(), Instance: "test"})
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- b.Run(ctx) }()
+			require.NoError(t, cl.Ready(t.Context(), 0))
+			time.Sleep(time.Minute)
+			began := time.Now()
+			cancel()
+			require.NoError(t, <-done)
+			require.Less(t, time.Since(began), 5*time.Second)
+			if refuse == nil {
+				require.Equal(t, map[string]string{"pbx1": "disconnected", "pbx2": "disconnected", "pbx3": "disconnected"}, k.states)
+			}
+		})
+	}
 }

@@ -224,7 +224,7 @@ func (l *leases) letGo(ctx context.Context, t *tenure, lost bool) {
 	if err := l.cluster.Remove(ctx, t.node); err != nil && !errors.Is(err, ami.ErrNoNode) {
 		l.log.Warn("answers of a node were cut short", "node", t.node, "error", err)
 	}
-	l.states.forget(t.node)
+	defer l.states.forget(t.node)
 	if h == nil {
 		return // it never got that far
 	}
@@ -233,8 +233,15 @@ func (l *leases) letGo(ctx context.Context, t *tenure, lost bool) {
 	case <-ctx.Done():
 	}
 	seq := l.journal.release(h)
-	if !lost && !l.publisher.await(ctx, h.group, seq) {
-		l.log.Warn("a node was let go of before all of its records were published", "node", t.node)
+	if !lost {
+		l.states.set(NodeState{
+			Node: t.node, Instance: h.instance, State: ami.Disconnected.String(), Epoch: h.epoch, Since: time.Now(),
+			Reason: "the node was let go of",
+		})
+		if !l.publisher.await(ctx, h.group, seq) {
+			l.log.Warn("a node was let go of before all of its records were published", "node", t.node)
+		}
+		l.states.settle(ctx, t.node)
 	}
 	l.log.Info("node was let go of", "node", t.node)
 }

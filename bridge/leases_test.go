@@ -107,6 +107,16 @@ func TestLeases(t *testing.T) {
 	b.leave(t)
 
 	_, js := client(t, s.URL())
+	states, err := js.KeyValue(t.Context(), "AMI_STATES")
+	require.NoError(t, err)
+	for key := range servers {
+		e, err := states.Get(t.Context(), key)
+		require.NoError(t, err)
+		var state bridge.NodeState
+		require.NoError(t, json.Unmarshal(e.Value(), &state))
+		require.Equal(t, "disconnected", state.State, "nobody has %s", key)
+		require.True(t, strings.HasPrefix(state.Instance, "b-"), state.Instance)
+	}
 	stream, err := js.Stream(t.Context(), "AMI")
 	require.NoError(t, err)
 	total := int(stream.CachedInfo().State.Msgs)
