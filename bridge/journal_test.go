@@ -225,3 +225,26 @@ func TestStatesAreStoredAtTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestEndedBeforeItBegan: a bridge whose context has ended, or ends at any moment of
+// its start, ends as another one.
+func TestEndedBeforeItBegan(t *testing.T) {
+	for i := range 30 {
+		synctest.Test(t, func(t *testing.T) {
+			broker := newShelf()
+			cl, _ := clusterOf(t, fakes(t, "pbx1", "pbx2"))
+			b, err := New(cl, broker, Options{Dir: t.TempDir(), Instance: "test"})
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			if i%2 == 0 {
+				cancel()
+			} else {
+				go cancel()
+			}
+			require.NoError(t, b.Run(ctx))
+			require.Equal(t, 1, broker.closed)
+			verify(t, broker.all())
+			cancel()
+		})
+	}
+}

@@ -3,6 +3,9 @@ package bridge_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -292,4 +295,37 @@ func TestLeasesOutOfReach(t *testing.T) {
 	require.Equal(t, taken, lastOf(t, js, "UserEvent"))
 	b.leave(t)
 	a.leave(t)
+}
+
+// A noFence is a broker that cannot fence, as one with an old server.
+type noFence struct{ *amijs.Broker }
+
+func (noFence) Fence(context.Context, bridge.Takeover) (uint64, error) {
+	return 0, errors.New("not today")
+}
+
+// TestNotReadyWithoutFence: a bridge that holds nodes and cannot take them over is
+// not ready.
+func TestNotReadyWithoutFence(t *testing.T) {
+	s := serve(t)
+	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+	t.Cleanup(srv.Close)
+	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
+	cl, err := ami.NewCluster(nodes)
+	require.NoError(t, err)
+	_, js := client(t, s.URL())
+	keeper, err := lease.New(js, lease.Options{Instance: "a", TTL: 2 * time.Second, Grace: time.Second})
+	require.NoError(t, err)
+	b, err := bridge.New(cl, noFence{broker(t, s.URL())}, bridge.Options{Dir: t.TempDir(), Instance: "a", Leases: keeper, Nodes: nodes})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	require.Eventually(t, func() bool { return len(keeper.Held()) == 1 }, soon, 10*time.Millisecond)
+	w := httptest.NewRecorder()
+	b.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
+	require.Contains(t, w.Body.String(), `"nodes":1,"nodes_ready":0`)
+	cancel()
+	require.NoError(t, <-done)
 }
