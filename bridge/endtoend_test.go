@@ -87,11 +87,11 @@ func (s *setup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	health := &http.Server{Handler: b.Handler()}
+	health := &http.Server{Handler: b.Handler(), ReadHeaderTimeout: soon}
 	go func() { _ = health.Serve(l) }()
 	defer func() { _ = health.Close() }()
 	if err := os.WriteFile(filepath.Join(s.Dir, "http"), []byte(l.Addr().String()), 0o600); err != nil {

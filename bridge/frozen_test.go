@@ -21,7 +21,7 @@ import (
 // told so: connections stay, as those to a machine that hangs.
 func frozen(t *testing.T, url string) (through string, freeze func()) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	ice := make(chan struct{})
 	var running sync.WaitGroup
@@ -53,7 +53,7 @@ func frozen(t *testing.T, url string) (through string, freeze func()) {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial("tcp", strings.TrimPrefix(url, "nats://"))
+			server, err := new(net.Dialer).DialContext(ctx, "tcp", strings.TrimPrefix(url, "nats://"))
 			if err != nil {
 				_ = conn.Close()
 				continue
