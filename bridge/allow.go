@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/apn/ami/action"
+	"github.com/apn/ami/frame"
 )
 
 // Names of Allow that are no nodes.
@@ -79,6 +80,31 @@ func (a Allow) rules() (map[string]*rule, error) {
 		rules[key] = r
 	}
 	return rules, nil
+}
+
+// allowed reports whether an action may be sent to a node, "" for any of them.
+func (a *ask) allowed(rules map[string]*rule, node string) error {
+	name := a.action
+	permitted, known := permits(rules, node, name)
+	if permitted && a.readsVariables() {
+		name = "Getvar"
+		permitted, _ = permits(rules, node, name)
+	}
+	switch {
+	case permitted:
+		return nil
+	case !known:
+		return &askError{code: codeUnknownAction, text: fmt.Sprintf("no Asterisk from 18 to 23 has the action %q", clip(name))}
+	}
+	return &askError{code: codeNotAllowed, text: fmt.Sprintf("the action %s is not allowed here", name)}
+}
+
+// readsVariables reports whether the action is a Status that reads variables and
+// functions of channels, which may do and tell as much as those of Getvar.
+func (a *ask) readsVariables() bool {
+	return strings.EqualFold(a.action, "Status") && slices.ContainsFunc(a.headers, func(f frame.Field) bool {
+		return sameName(f.Key, "Variables") || sameName(f.Key, "AllVariables")
+	})
 }
 
 // permits reports whether an action may be sent to a node, "" for any of them,

@@ -84,21 +84,15 @@ func (q *requests) handle(ctx context.Context, r Request) []byte {
 	if _, ok := q.cluster.Node(a.node); a.node != "" && !ok {
 		return q.failed("", nil, &askError{code: codeUnknownNode, text: fmt.Sprintf("there is no node %q", clip(a.node))})
 	}
-	permitted, known := permits(q.rules, a.node, a.action)
-	switch {
-	case !permitted && !known:
-		return q.failed(a.node, nil, &askError{code: codeUnknownAction, text: fmt.Sprintf("no Asterisk from 18 to 23 has the action %q", clip(a.action))})
-	case !permitted:
-		return q.failed(a.node, nil, &askError{code: codeNotAllowed, text: fmt.Sprintf("the action %s is not allowed here", a.action)})
-	}
-	act, err := a.build(known)
+	where, err := q.where(a)
 	if err != nil {
 		return q.failed(a.node, nil, err)
 	}
-	var opts []ami.SendOption
-	if a.node != "" {
-		opts = append(opts, ami.To(a.node))
+	act, err := a.build()
+	if err != nil {
+		return q.failed(a.node, nil, err)
 	}
+	opts := []ami.SendOption{where}
 	if a.timeout > 0 {
 		opts = append(opts, ami.Timeout(a.timeout))
 	}
@@ -107,6 +101,31 @@ func (q *requests) handle(ctx context.Context, r Request) []byte {
 		return q.failed(a.node, responseOf(err), err)
 	}
 	return q.answer(response)
+}
+
+// where says to which nodes the action may go.
+func (q *requests) where(a *ask) (ami.SendOption, error) {
+	if err := a.allowed(q.rules, a.node); err != nil {
+		return nil, err
+	}
+	if a.node != "" {
+		return ami.To(a.node), nil
+	}
+	var among []string
+	var refused error
+	for key := range q.cluster.Nodes() {
+		if q.rules[key] != nil { // else it has what any has
+			if err := a.allowed(q.rules, key); err != nil {
+				refused = err
+				continue
+			}
+		}
+		among = append(among, key)
+	}
+	if len(among) == 0 && refused != nil {
+		return nil, refused
+	}
+	return ami.Among(among...), nil
 }
 
 // responseOf is the answer that came with an error.

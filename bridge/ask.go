@@ -131,11 +131,10 @@ func (a *ask) field(key string, t json.Token) error {
 	return nil
 }
 
-// build makes the action. known says that the catalogue has it.
-func (a *ask) build(known bool) (action.Generic, error) {
+// build makes the action.
+func (a *ask) build() (action.Generic, error) {
 	name, act := a.action, action.Custom(a.action)
-	if known {
-		facts, _ := action.Lookup(name)
+	if facts, known := action.Lookup(name); known {
 		name = facts.Name
 		act = action.New(name)
 	}

@@ -228,6 +228,51 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// TestStatusVariables: a Status that asks for variables runs functions of the
+// dialplan, as Getvar does, so it may not where Getvar may not.
+func TestStatusVariables(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, servers := asker(t, nil)
+		require.True(t, q.ask(t, "pbx1", `{"action":"Status"}`).OK)
+		before := len(servers["pbx1"].Ledger())
+		for _, headers := range []string{
+			`{"Variables":"SHELL(id)"}`, `{"variables":["A","AST_CONFIG(manager.conf,admin,secret)"]}`, `{"Channel":"x","AllVariables":true}`,
+		} {
+			a := q.ask(t, "pbx1", `{"action":"STATUS","headers":`+headers+`}`)
+			require.Equal(t, "not_allowed", a.Error.Code, headers)
+			require.Contains(t, a.Error.Message, "Getvar")
+		}
+		require.Len(t, servers["pbx1"].Ledger(), before)
+		var err error
+		q.rules, err = Allow{AllNodes: {"Status", "Getvar"}}.rules()
+		require.NoError(t, err)
+		require.True(t, q.ask(t, "pbx1", `{"action":"Status","headers":{"Variables":"CHANNEL(name)"}}`).OK)
+	})
+}
+
+// TestAnyKeepsToTheLists: a request that names no node goes to none whose own
+// list forbids the action.
+func TestAnyKeepsToTheLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, servers := asker(t, Allow{AllNodes: {"*"}, "pbx1": {"Ping"}})
+		for range 10 {
+			require.Equal(t, "pbx2", q.ask(t, "", `{"action":"CoreStatus"}`).Node)
+		}
+		for _, e := range servers["pbx1"].Ledger() {
+			require.NotEqual(t, "CoreStatus", e.Action)
+		}
+		seen := map[string]bool{}
+		for range 10 {
+			seen[q.ask(t, "", `{"action":"Ping"}`).Node] = true
+		}
+		require.Len(t, seen, 2)
+		var err error
+		q.rules, err = Allow{AnyNode: {"*"}, "pbx1": {}, "pbx2": {}}.rules()
+		require.NoError(t, err)
+		require.Equal(t, "not_allowed", q.ask(t, "", `{"action":"Ping"}`).Error.Code)
+	})
+}
+
 // TestReadOnly: the default names actions that there are, and none that changes
 // anything, as far as their names tell.
 func TestReadOnly(t *testing.T) {

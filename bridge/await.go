@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"maps"
 	"sync"
 )
 
@@ -36,15 +37,13 @@ func (p *publisher) await(ctx context.Context, group string, seq uint64) bool {
 }
 
 // passed tells the waiters that all up to heads is out.
-func (w *waiters) passed(heads map[string]head) {
+func (w *waiters) passed(heads map[string]uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.done == nil || len(w.done) > headsMost {
 		w.done = make(map[string]uint64, len(heads))
 	}
-	for group, h := range heads {
-		w.done[group] = h.seq
-	}
+	maps.Copy(w.done, heads)
 	if w.more != nil {
 		close(w.more)
 		w.more = nil

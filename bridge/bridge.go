@@ -103,7 +103,7 @@ func (b *Bridge) prepare() (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := openMemory(filepath.Join(o.Dir, "nodes.json"), o.Logger)
+	m, err := openMemory(filepath.Join(o.Dir, "nodes.json"), s.Sync, o.Logger)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -148,9 +148,7 @@ func (b *Bridge) bridge(ctx context.Context, w *work) error {
 	}
 	writing.Go(w.writer.run)
 	events := b.cluster.Subscribe(ami.Buffer(o.Buffer))
-	watching, unwatch := context.WithCancel(last)
-	defer unwatch()
-	changes := b.cluster.StateChanges(watching)
+	changes := b.cluster.StateChanges(context.WithoutCancel(ctx))
 	hearing.Go(func() { w.journal.events(events) })
 	hearing.Go(func() {
 		for c := range changes {
@@ -186,12 +184,12 @@ func (b *Bridge) bridge(ctx context.Context, w *work) error {
 		o.Logger.Warn("actions were cut short", "error", e)
 	}
 	serving.Wait() // no action is pending any more
-	unwatch()
-	hearing.Wait()
+	hearing.Wait() // subscription and changes have ended with the cluster
 	w.journal.finish()
 	writing.Wait()
 	drain()
 	publishing.Wait()
+	b.states.settle(last, "")
 	unstore()
 	forget()
 	keeping.Wait()

@@ -66,7 +66,8 @@ type Request struct {
 type Requester interface {
 	// Serve subscribes to requests for the nodes, and to those for any node, until
 	// ctx ends, and calls handle for each on a goroutine of its own, with a
-	// context that ends at the requester's deadline. What handle returns is the
+	// context that ends at the requester's deadline, not with ctx: Serve returns
+	// when those that are handled are answered. What handle returns is the
 	// answer. It bounds how many are handled at a time. nodes may be called again
 	// and again: it tells which are served now.
 	Serve(ctx context.Context, nodes func() []string, handle func(context.Context, Request) []byte) error

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -15,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -22,6 +26,7 @@ import (
 	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
 	amijs "github.com/apn/ami/bridge/jetstream"
+	"github.com/apn/ami/bridge/lease"
 	"github.com/apn/ami/bridge/redisstream"
 )
 
@@ -32,6 +37,7 @@ const asBridge = "TEST_AS_BRIDGE"
 type setup struct {
 	Dir, URL string
 	Nodes    map[string]string // addresses by key
+	Instance string            // with leases; "": without
 }
 
 // beBridge is that process, until SIGTERM.
@@ -65,8 +71,34 @@ func (s *setup) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := bridge.New(cl, broker, bridge.Options{Dir: s.Dir, Instance: "endtoend", Buffer: 1_000_000})
+	o := bridge.Options{Dir: s.Dir, Instance: "endtoend", Buffer: 1_000_000}
+	if s.Instance != "" {
+		nc, err := nats.Connect(s.URL, nats.MaxReconnects(-1))
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return err
+		}
+		if o.Leases, err = lease.New(js, lease.Options{Instance: s.Instance, TTL: leaseTime}); err != nil {
+			return err
+		}
+		o.Instance, o.Nodes = s.Instance, nodes
+	}
+	b, err := bridge.New(cl, broker, o)
 	if err != nil {
+		return err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	health := &http.Server{Handler: b.Handler(), ReadHeaderTimeout: soon}
+	go func() { _ = health.Serve(l) }()
+	defer func() { _ = health.Close() }()
+	if err := os.WriteFile(filepath.Join(s.Dir, "http"), []byte(l.Addr().String()), 0o600); err != nil {
 		return err
 	}
 	return b.Run(ctx)

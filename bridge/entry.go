@@ -37,34 +37,40 @@ const mostTexts = 4096
 
 // decode reads an entry. The payload of the record is part of it.
 func (d *decoder) decode(entry []byte, r *Record) error {
-	if len(entry) < 2 || entry[0] != entryForm {
-		return errEntry
-	}
-	*r = Record{Kind: Kind(entry[1])}
-	b := entry[2:]
-	var at int64
-	ok := true
-	for _, n := range [...]*uint64{&r.Token, &r.Epoch, &r.Seq} {
-		ok = ok && cutUvarint(&b, n)
-	}
-	if ok {
-		var n int
-		at, n = binary.Varint(b)
-		if ok = n > 0; ok {
-			b = b[n:]
-		}
+	b, err := decodeNumbers(entry, r)
+	if err != nil {
+		return err
 	}
 	for _, s := range [...]*string{&r.Instance, &r.Node, &r.Name} {
 		var size uint64
-		if ok = ok && cutUvarint(&b, &size) && size <= uint64(len(b)); ok {
-			*s, b = d.text(b[:size]), b[size:]
+		if !cutUvarint(&b, &size) || size > uint64(len(b)) {
+			return errEntry
+		}
+		*s, b = d.text(b[:size]), b[size:]
+	}
+	r.Payload = b
+	return nil
+}
+
+// decodeNumbers reads what stands before the texts of an entry, spool.TailBytes at
+// most, and returns the rest.
+func decodeNumbers(entry []byte, r *Record) (rest []byte, err error) {
+	if len(entry) < 2 || entry[0] != entryForm {
+		return nil, errEntry
+	}
+	*r = Record{Kind: Kind(entry[1])}
+	b := entry[2:]
+	for _, n := range [...]*uint64{&r.Token, &r.Epoch, &r.Seq} {
+		if !cutUvarint(&b, n) {
+			return nil, errEntry
 		}
 	}
-	if !ok {
-		return errEntry
+	at, n := binary.Varint(b)
+	if n <= 0 {
+		return nil, errEntry
 	}
-	r.Time, r.Payload = time.Unix(0, at), b
-	return nil
+	r.Time = time.Unix(0, at)
+	return b[n:], nil
 }
 
 func cutUvarint(b *[]byte, to *uint64) bool {

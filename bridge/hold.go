@@ -16,10 +16,10 @@ type hold struct {
 	epoch    uint64 // of the session whose events come now
 	seq      uint64 // of the last record
 	at       time.Time
-	heard    uint64 // Event.Seq of the last event
-	before   *last  // what is known of an earlier hold, until that has been told
-	pending  bool   // it is among those of the batch
-	saved    bool   // the memory knows it
+	heard    uint64    // Event.Seq of the last event
+	since    time.Time // what was received earlier is of another hold
+	before   *last     // what is known of an earlier hold, until that has been told
+	pending  bool      // it is among those of the batch
 	over     chan struct{}
 }
 

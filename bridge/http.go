@@ -57,6 +57,9 @@ func (b *Bridge) readiness() readiness {
 			r.Up++
 		}
 	}
+	if k := b.options.Leases; k != nil { // those that wait for their fence as well
+		r.Nodes = max(r.Nodes, len(k.Held()))
+	}
 	w := b.work.Load()
 	r.Broker = w != nil && w.publisher.up.Load()
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,10 +25,11 @@ type journal struct {
 	more  sync.Cond // there is a batch, or there will be none any more
 	room  sync.Cond // the batch was taken
 	holds map[string]*hold
-	count uint64 // holds so far
-	rec   Record // that which is being made
-	fill  pile   // being filled
-	spare pile   // empty, to be filled next; the writer has it meanwhile
+	ended map[string]last // where the last hold of each node has ended
+	count uint64          // holds so far
+	rec   Record          // that which is being made
+	fill  pile            // being filled
+	spare pile            // empty, to be filled next; the writer has it meanwhile
 	over  bool
 }
 
@@ -49,7 +51,7 @@ type mark struct {
 const pileMost = 8 << 20
 
 func newJournal(run string, leased bool, v *envelope, m *memory, lost *lossCount) *journal {
-	j := &journal{run: run, leased: leased, envelope: v, memory: m, lost: lost, holds: make(map[string]*hold)}
+	j := &journal{run: run, leased: leased, envelope: v, memory: m, lost: lost, holds: make(map[string]*hold), ended: make(map[string]last)}
 	j.more.L, j.room.L = &j.mu, &j.mu
 	return j
 }
@@ -75,6 +77,9 @@ func (j *journal) event(e *event.Event) {
 		}
 		h = j.open(e.Node)
 	}
+	if e.Time.Before(h.since) { // the same, and it has it again
+		return
+	}
 	missing := h.hear(e)
 	j.lost.subscription.Add(missing)
 	j.begin(h, e.Time)
@@ -96,17 +101,25 @@ func (j *journal) event(e *event.Event) {
 	j.tail(h)
 }
 
-// state records a change of state.
-func (j *journal) state(c *ami.StateChange, s *NodeState) (recorded bool) {
+// state records a change of state. It reports whether the state is that of the
+// node, as far as this process knows.
+func (j *journal) state(c *ami.StateChange, s *NodeState) (known bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.await()
 	h := j.holds[c.Node]
 	if h == nil {
-		if j.leased || c.To == ami.Disconnected { // the end of one that was taken out
+		switch ended := j.ended[c.Node]; {
+		case j.leased:
 			return false
+		case c.To == ami.Disconnected: // the final gap of one that was taken out came first
+			s.Instance = ended.Instance
+			return ended.Instance != ""
 		}
 		h = j.open(c.Node)
+	}
+	if c.At.Before(h.since) {
+		return false
 	}
 	if c.To == ami.Ready {
 		j.begin(h, c.At)
@@ -124,13 +137,14 @@ func (j *journal) admit(node, instance string, token uint64, told bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	h := newHold(instance, node)
-	h.token = token
+	h.token, h.since = token, time.Now()  // the node is not in the cluster yet
 	if old := j.holds[node]; old != nil { // the same sessions, with a new token
-		h.epoch, h.heard = old.epoch, old.heard
+		h.epoch, h.heard, h.since = old.epoch, old.heard, old.since
 		j.end(old)
+		told = false // what came since the broker has the token is dropped with the old one
 	}
 	if !told {
-		h.before = j.memory.of(node)
+		h.before = j.before(node)
 	}
 	j.holds[node] = h
 }
@@ -167,16 +181,24 @@ func (j *journal) nextInstance() string {
 
 func (j *journal) open(node string) *hold {
 	h := newHold(j.nextInstance(), node)
-	h.before = j.memory.of(node)
+	h.before = j.before(node)
 	j.holds[node] = h
 	return h
+}
+
+// before is what is known of earlier holds of a node, of this process or another.
+func (j *journal) before(node string) *last {
+	if l, ok := j.ended[node]; ok {
+		return &l
+	}
+	return j.memory.of(node)
 }
 
 func (j *journal) end(h *hold) {
 	delete(j.holds, h.node)
 	close(h.over)
 	if h.seq > 0 {
-		j.memory.put(h.node, h.last())
+		j.ended[h.node] = h.last()
 	}
 }
 
@@ -187,9 +209,16 @@ func (j *journal) begin(h *hold, at time.Time) {
 	if h.before = nil; before == nil {
 		return
 	}
+	after, why := "", "the bridge was restarted"
+	if before.Seq > 0 {
+		after = before.id(h.node)
+	}
+	if strings.HasPrefix(before.Instance, j.run+".") {
+		why = "the node was taken up again"
+	}
 	j.gap(h, at, gap{
-		from: before.Epoch, to: h.epoch, down: max(at.Sub(before.Time), 0), after: before.id(h.node),
-		reason: fmt.Sprintf("the bridge was restarted: %s was before", before.Instance),
+		from: before.Epoch, to: h.epoch, down: max(at.Sub(before.Time), 0), after: after,
+		reason: fmt.Sprintf("%s: %s was before", why, before.Instance),
 	})
 }
 
@@ -247,8 +276,7 @@ func (j *journal) take(lasts []nodeLast) (*pile, []nodeLast, bool) {
 	lasts = lasts[:0]
 	for _, h := range j.spare.holds {
 		h.pending = false
-		lasts = append(lasts, nodeLast{h.node, h.last(), !h.saved})
-		h.saved = true
+		lasts = append(lasts, nodeLast{h.node, h.last()})
 	}
 	j.room.Broadcast()
 	return &j.spare, lasts, true

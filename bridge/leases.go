@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,8 +40,8 @@ const (
 	// letGoMost bounds how long the node's answers, and then its records, are
 	// waited for before another process may have it.
 	letGoMost = 5 * time.Second
-	// refenceAfter keeps two processes that both believe to hold a node from
-	// taking it from each other all the time.
+	// refenceAfter is how often a holder that was fenced looks whether it still is
+	// one.
 	refenceAfter = time.Second
 )
 
@@ -152,8 +153,8 @@ func (l *leases) hold(ctx context.Context, t *tenure) {
 		case <-ctx.Done():
 			return
 		case fenced := <-t.fenced:
-			if fenced != instance || !pause(ctx, refenceAfter) {
-				continue // that of an earlier token
+			if fenced != instance || !l.stillHeld(ctx, t.node) {
+				continue // that of an earlier token, or the tenure is over
 			}
 			if instance, ok = l.fence(ctx, t.node); !ok {
 				return
@@ -161,6 +162,18 @@ func (l *leases) hold(ctx context.Context, t *tenure) {
 			l.log.Warn("node is taken back", "node", t.node, "instance", instance)
 		}
 	}
+}
+
+// stillHeld waits until it is known that the node is held now. Else this happens:
+// the leases are out of this process's reach, another one gets the node and fences
+// it; this one does not know, takes it back, and so on, for ever.
+func (l *leases) stillHeld(ctx context.Context, node string) bool {
+	for since := time.Now(); pause(ctx, refenceAfter); {
+		if l.keeper.Proved().After(since) && slices.Contains(l.keeper.Held(), node) {
+			return true
+		}
+	}
+	return false
 }
 
 // fence tells of the takeover and opens a hold with the token that it got.
@@ -193,9 +206,10 @@ func (l *leases) fenced(node, instance string) {
 	defer l.mu.Unlock()
 	if t := l.held[node]; t != nil {
 		select {
-		case t.fenced <- instance:
-		default: // told already
+		case <-t.fenced: // that of an earlier token, of which nothing is wanted any more
+		default:
 		}
+		t.fenced <- instance // there is room: nobody else sends, under mu
 	}
 }
 
@@ -210,7 +224,7 @@ func (l *leases) letGo(ctx context.Context, t *tenure, lost bool) {
 	if err := l.cluster.Remove(ctx, t.node); err != nil && !errors.Is(err, ami.ErrNoNode) {
 		l.log.Warn("answers of a node were cut short", "node", t.node, "error", err)
 	}
-	l.states.forget(t.node)
+	defer l.states.forget(t.node)
 	if h == nil {
 		return // it never got that far
 	}
@@ -219,8 +233,15 @@ func (l *leases) letGo(ctx context.Context, t *tenure, lost bool) {
 	case <-ctx.Done():
 	}
 	seq := l.journal.release(h)
-	if !lost && !l.publisher.await(ctx, h.group, seq) {
-		l.log.Warn("a node was let go of before all of its records were published", "node", t.node)
+	if !lost {
+		l.states.set(NodeState{
+			Node: t.node, Instance: h.instance, State: ami.Disconnected.String(), Epoch: h.epoch, Since: time.Now(),
+			Reason: "the node was let go of",
+		})
+		if !l.publisher.await(ctx, h.group, seq) {
+			l.log.Warn("a node was let go of before all of its records were published", "node", t.node)
+		}
+		l.states.settle(ctx, t.node)
 	}
 	l.log.Info("node was let go of", "node", t.node)
 }

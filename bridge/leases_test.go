@@ -3,6 +3,9 @@ package bridge_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,11 +35,17 @@ func join(t *testing.T, url, instance string, nodes []ami.Node) *member {
 
 func joinWith(t *testing.T, url string, nodes []ami.Node, o bridge.Options) *member {
 	t.Helper()
+	return joinVia(t, url, url, nodes, o)
+}
+
+// joinVia has a URL of their own for the leases.
+func joinVia(t *testing.T, url, leases string, nodes []ami.Node, o bridge.Options) *member {
+	t.Helper()
 	cl, err := ami.NewCluster(nodes)
 	require.NoError(t, err)
 	broker, err := amijs.Open(t.Context(), amijs.Options{URL: url})
 	require.NoError(t, err)
-	_, js := client(t, url)
+	_, js := client(t, leases)
 	keeper, err := lease.New(js, lease.Options{Instance: o.Instance, TTL: 2 * time.Second, Grace: time.Second})
 	require.NoError(t, err)
 	o.Leases, o.Nodes = keeper, nodes
@@ -100,6 +109,16 @@ func TestLeases(t *testing.T) {
 	b.leave(t)
 
 	_, js := client(t, s.URL())
+	states, err := js.KeyValue(t.Context(), "AMI_STATES")
+	require.NoError(t, err)
+	for key := range servers {
+		e, err := states.Get(t.Context(), key)
+		require.NoError(t, err)
+		var state bridge.NodeState
+		require.NoError(t, json.Unmarshal(e.Value(), &state))
+		require.Equal(t, "disconnected", state.State, "nobody has %s", key)
+		require.True(t, strings.HasPrefix(state.Instance, "b-"), state.Instance)
+	}
 	stream, err := js.Stream(t.Context(), "AMI")
 	require.NoError(t, err)
 	total := int(stream.CachedInfo().State.Msgs)
@@ -181,4 +200,131 @@ func TestLeasesSpool(t *testing.T) {
 	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("ami.events.pbx1.UserEvent"))
 	require.NoError(t, err)
 	require.Equal(t, uint64(1010), info.State.Subjects["ami.events.pbx1.UserEvent"])
+}
+
+// TestFencedWhileHeld: a holder that loses its right to publish while it has the
+// lease takes the node over again and goes on.
+func TestFencedWhileHeld(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		limits amijs.Options
+		lose   func(t *testing.T, url string, js jetstream.JetStream)
+	}{
+		{"another process takes the node", amijs.Options{}, func(t *testing.T, url string, _ jetstream.JetStream) {
+			_, err := broker(t, url).Fence(t.Context(), bridge.Takeover{Node: "pbx1", Instance: "stranger", Time: time.Now()})
+			require.NoError(t, err)
+		}},
+		{"the stream is too old", amijs.Options{MaxAge: time.Second}, func(t *testing.T, _ string, js jetstream.JetStream) {
+			require.Eventually(t, func() bool { return lastOf(t, js, "Takeover") == "" }, soon, 10*time.Millisecond)
+		}},
+		{"the stream is purged", amijs.Options{}, func(t *testing.T, _ string, js jetstream.JetStream) {
+			stream, err := js.Stream(t.Context(), "AMI")
+			require.NoError(t, err)
+			require.NoError(t, stream.Purge(t.Context()))
+		}},
+		{"the stream is deleted", amijs.Options{}, func(t *testing.T, _ string, js jetstream.JetStream) {
+			require.NoError(t, js.DeleteStream(t.Context(), "AMI"))
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := serve(t)
+			tc.limits.URL = s.URL()
+			first, err := amijs.Open(t.Context(), tc.limits) // makes the stream
+			require.NoError(t, err)
+			require.NoError(t, first.Close())
+			srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+			t.Cleanup(srv.Close)
+			m := join(t, s.URL(), "a", []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}})
+			m.holds(t, 1)
+			_, js := client(t, s.URL())
+			holder := ""
+			require.Eventually(t, func() bool {
+				require.NoError(t, srv.Flood(t.Context(), 0, 1))
+				holder = lastOf(t, js, "UserEvent")
+				return holder != ""
+			}, soon, 20*time.Millisecond)
+			tc.lose(t, s.URL(), js)
+			require.Eventually(t, func() bool {
+				require.NoError(t, srv.Flood(t.Context(), 0, 1))
+				now := lastOf(t, js, "UserEvent")
+				return now != "" && now != holder
+			}, soon, 20*time.Millisecond, "events come again")
+			require.NotEqual(t, "stranger", lastOf(t, js, "Takeover"))
+			m.holds(t, 1)
+			m.leave(t)
+		})
+	}
+}
+
+// lastOf returns the instance of the last record of pbx1 with a name, "" if there
+// is none.
+func lastOf(t *testing.T, js jetstream.JetStream, name string) string {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "AMI")
+	if err != nil {
+		return ""
+	}
+	m, err := stream.GetLastMsgForSubject(t.Context(), "ami.events.pbx1."+name)
+	if err != nil {
+		return ""
+	}
+	return m.Header.Get(amijs.HeaderInstance)
+}
+
+// TestLeasesOutOfReach: who has lost the leases out of sight, and publishes well,
+// does not take nodes back from those who got them meanwhile.
+func TestLeasesOutOfReach(t *testing.T) {
+	s := serve(t)
+	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+	t.Cleanup(srv.Close)
+	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
+	leases, freeze := frozen(t, s.URL())
+	a := joinVia(t, s.URL(), leases, nodes, bridge.Options{Dir: t.TempDir(), Instance: "a"})
+	a.holds(t, 1)
+	freeze()
+	b := join(t, s.URL(), "b", nodes)
+	b.holds(t, 1)
+	_, js := client(t, s.URL())
+	taken := lastOf(t, js, "Takeover")
+	require.True(t, strings.HasPrefix(taken, "b-"), taken)
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); { // both hear them
+		require.NoError(t, srv.Flood(t.Context(), 100, 10))
+	}
+	require.Equal(t, taken, lastOf(t, js, "Takeover"), "it changed hands again")
+	require.Equal(t, taken, lastOf(t, js, "UserEvent"))
+	b.leave(t)
+	a.leave(t)
+}
+
+// A noFence is a broker that cannot fence, as one with an old server.
+type noFence struct{ *amijs.Broker }
+
+func (noFence) Fence(context.Context, bridge.Takeover) (uint64, error) {
+	return 0, errors.New("not today")
+}
+
+// TestNotReadyWithoutFence: a bridge that holds nodes and cannot take them over is
+// not ready.
+func TestNotReadyWithoutFence(t *testing.T) {
+	s := serve(t)
+	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
+	t.Cleanup(srv.Close)
+	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
+	cl, err := ami.NewCluster(nodes)
+	require.NoError(t, err)
+	_, js := client(t, s.URL())
+	keeper, err := lease.New(js, lease.Options{Instance: "a", TTL: 2 * time.Second, Grace: time.Second})
+	require.NoError(t, err)
+	b, err := bridge.New(cl, noFence{broker(t, s.URL())}, bridge.Options{Dir: t.TempDir(), Instance: "a", Leases: keeper, Nodes: nodes})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- b.Run(ctx) }()
+	require.Eventually(t, func() bool { return len(keeper.Held()) == 1 }, soon, 10*time.Millisecond)
+	w := httptest.NewRecorder()
+	b.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", http.NoBody))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code, w.Body)
+	require.Contains(t, w.Body.String(), `"nodes":1,"nodes_ready":0`)
+	cancel()
+	require.NoError(t, <-done)
 }

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -264,6 +266,113 @@ func TestCaughtUp(t *testing.T) {
 		third.ready(t)
 		<-third.work.Load().publisher.caughtUp // there was nothing
 		third.stop(t)
+	})
+}
+
+// TestLossOfEarlierInstance: what an earlier instance has left, and the spool drops
+// before any of it was read, is told with the numbers that it had, although the
+// process that tells it has never seen them. And no fence comes before all is out.
+func TestLossOfEarlierInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, broker := t.TempDir(), newShelf()
+		servers := fakes(t, "pbx1", "pbx2")
+		o := Options{Dir: dir, Grace: time.Second, Spool: spool.Options{MaxBytes: 8 << 20}}
+		first := start(t, servers, broker, o)
+		first.ready(t)
+		flood(t, servers["pbx1"], 200)
+		broker.await(t, floods(t, 200))
+		time.Sleep(time.Second) // acknowledged
+		broker.set(func(s *shelf) { s.away = true })
+		flood(t, servers["pbx2"], 4500) // more than is being published at a time
+		synctest.Wait()
+		flood(t, servers["pbx1"], 50)
+		synctest.Wait()
+		first.stop(t)
+
+		second := start(t, servers, broker, o)
+		second.ready(t)
+		flood(t, servers["pbx2"], 25_000)
+		synctest.Wait()
+		second.stop(t)
+
+		third := start(t, servers, broker, o)
+		third.ready(t)
+		early := 0 // records of others behind that
+		p := third.work.Load().publisher
+		broker.set(func(s *shelf) {
+			s.away = false
+			s.refuse = func(r *Record) error {
+				select {
+				case <-p.caughtUp:
+					if !strings.HasPrefix(r.Instance, third.run) {
+						early++
+					}
+				default:
+				}
+				return nil
+			}
+		})
+		<-p.caughtUp
+		synctest.Wait()
+		third.stop(t)
+		all := broker.all()
+		_, lost := verify(t, all)
+		require.Equal(t, third.lost.spool.Load(), lost)
+		var told *Record
+		for i := range all {
+			if r := &all[i]; r.Node == "pbx1" && r.Kind == KindGap && strings.HasPrefix(r.Instance, first.run) {
+				told = r
+			}
+		}
+		require.NotNil(t, told)
+		require.Equal(t, uint64(51), read(t, told).Lost, "and that it was disconnected")
+		require.Zero(t, early)
+	})
+}
+
+// TestDamageOfEarlierInstance: entries that were damaged while no process ran are
+// told where they are missing.
+func TestDamageOfEarlierInstance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, broker := t.TempDir(), newShelf()
+		servers := fakes(t, "pbx1")
+		o := Options{Dir: dir, Grace: time.Second}
+		first := start(t, servers, broker, o)
+		first.ready(t)
+		flood(t, servers["pbx1"], 10)
+		broker.await(t, floods(t, 10))
+		time.Sleep(time.Second)
+		broker.set(func(s *shelf) { s.away = true })
+		before := len(broker.all())
+		flood(t, servers["pbx1"], 100)
+		synctest.Wait()
+		first.stop(t)
+		files, err := filepath.Glob(filepath.Join(dir, "spool", "*.seg"))
+		require.NoError(t, err)
+		require.Len(t, files, 1)
+		data, err := os.ReadFile(files[0])
+		require.NoError(t, err)
+		clear(data[len(data)/10 : len(data)/3]) // from before the first that is not acknowledged
+		require.NoError(t, os.WriteFile(files[0], data, 0o600))
+
+		broker.set(func(s *shelf) { s.away = false })
+		second := start(t, servers, broker, o)
+		second.ready(t)
+		synctest.Wait()
+		second.stop(t)
+		all := broker.all()
+		seq, holes := all[before-1].Seq, 0
+		for _, r := range all[before:] {
+			if !strings.HasPrefix(r.Instance, first.run) {
+				continue
+			}
+			if r.Seq != seq+1 {
+				holes++
+				require.Equal(t, KindGap, r.Kind, "a hole before %s", r.ID())
+			}
+			seq = r.Seq
+		}
+		require.Equal(t, 1, holes)
 	})
 }
 

@@ -15,7 +15,8 @@ import (
 	"github.com/apn/ami/bridge/internal/atomicfile"
 )
 
-// A last is the last record of a node that is known to be in the spool.
+// A last is the last record of a node that is known to be in the spool. Seq 0 says
+// that there may be some of the instance, and none is known.
 type last struct {
 	Instance string    `json:"instance"`
 	Epoch    uint64    `json:"epoch"`
@@ -31,17 +32,17 @@ func (l last) id(node string) string {
 type nodeLast struct {
 	node string
 	last last
-	new  bool // the first of its hold
 }
 
 // A memory knows the last record of each node beyond the end of the process: in a
-// file, which may be a moment behind. So a gap after a restart may begin a little
-// too early, and never too late.
+// file, which may be a moment behind the spool and is never ahead of it. So a gap
+// after a restart may begin a little too early, and never too late.
 type memory struct {
 	file string
 	log  *slog.Logger
 
-	saving sync.Mutex // one at a time: a later file has later records
+	sync   func() error // forces to the disk what the spool has
+	saving sync.Mutex   // one at a time: a later file has later records
 
 	mu    sync.Mutex
 	nodes map[string]last
@@ -53,8 +54,8 @@ const memoryEvery = 200 * time.Millisecond
 
 // openMemory reads the file. One that cannot be read is an error: without it
 // nobody would be told that an earlier instance has missed anything.
-func openMemory(file string, log *slog.Logger) (*memory, error) {
-	m := &memory{file: file, log: log, nodes: make(map[string]last), dirty: make(chan struct{}, 1)}
+func openMemory(file string, sync func() error, log *slog.Logger) (*memory, error) {
+	m := &memory{file: file, sync: sync, log: log, nodes: make(map[string]last), dirty: make(chan struct{}, 1)}
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
@@ -79,56 +80,68 @@ func (m *memory) of(node string) *last {
 	return &l
 }
 
-// put is note of what the spool will have before anything else of the node.
-func (m *memory) put(node string, l last) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.nodes[node] = l
-}
-
-// note keeps what the spool is about to have. If a hold is new it is in the file
-// when note returns: after that any crash finds that there was one.
-func (m *memory) note(lasts []nodeLast) error {
+// announce is told what the spool will have. Of a node of which nothing is known,
+// the file says when announce returns that there was a hold: after that any crash
+// finds it.
+func (m *memory) announce(lasts []nodeLast) error {
 	fresh := false
 	m.mu.Lock()
 	for _, l := range lasts {
-		m.nodes[l.node] = l.last
-		fresh = fresh || l.new
+		if _, known := m.nodes[l.node]; !known {
+			m.nodes[l.node] = last{Instance: l.last.Instance, Epoch: 1, Time: l.last.Time}
+			fresh = true
+		}
 	}
 	m.mu.Unlock()
 	if fresh {
 		return m.save()
 	}
+	return nil
+}
+
+// note keeps what the spool has.
+func (m *memory) note(lasts []nodeLast) {
+	m.mu.Lock()
+	for _, l := range lasts {
+		m.nodes[l.node] = l.last
+	}
+	m.mu.Unlock()
 	select {
 	case m.dirty <- struct{}{}:
 	default: // told already
 	}
-	return nil
 }
 
 // keep writes the file now and then until ctx ends, and once more.
 func (m *memory) keep(ctx context.Context) {
+	failing := false
+	save := func() {
+		err := m.save()
+		if err != nil && !failing { // once, not at each attempt
+			m.log.Error("what the next instance must know of this one was not saved", "error", err)
+		}
+		if failing = err != nil; failing {
+			select {
+			case m.dirty <- struct{}{}: // again, also if there is nothing new
+			default:
+			}
+		}
+	}
 	timer := time.NewTimer(memoryEvery)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			m.saveLogged()
+			save()
 			return
 		case <-m.dirty:
 		}
-		m.saveLogged()
+		save()
 		timer.Reset(memoryEvery)
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
 		}
-	}
-}
-
-func (m *memory) saveLogged() {
-	if err := m.save(); err != nil {
-		m.log.Error("what the next instance must know of this one was not saved", "error", err)
 	}
 }
 
@@ -141,6 +154,9 @@ func (m *memory) save() error {
 	m.mu.Unlock()
 	data, err := json.Marshal(nodes)
 	if err != nil {
+		return err
+	}
+	if err := m.sync(); err != nil { // what the file says, the death of the machine must not take
 		return err
 	}
 	// Synced: the next start refuses a file that the death of the machine has left

@@ -34,7 +34,8 @@ type Options struct {
 	Buffer int
 
 	// Grace bounds the end of Run: what was received is published until then,
-	// what is left stays in the spool for the next start. Default 30 s.
+	// what is left stays in the spool for the next start. Default 30 s. With Leases
+	// a broker that does not answer may make it the Keeper's Grace and a TTL.
 	Grace time.Duration
 
 	// Allow says which actions requests may ask for. Nil: those of ReadOnly, of

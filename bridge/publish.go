@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,7 +16,6 @@ import (
 type publisher struct {
 	spool   *spool.Spool
 	broker  Broker
-	memory  *memory
 	log     *slog.Logger
 	lost    *lossCount
 	metrics *metrics
@@ -26,31 +23,28 @@ type publisher struct {
 	fenced  func(node, instance string)
 	waiters waiters
 
-	backlog  uint64        // entries that were in the spool at the start and are not out
-	caughtUp chan struct{} // closed when all of them are
+	backlog  spool.Position // of the last entry that was in the spool at the start
+	caughtUp chan struct{}  // closed when all up to it are out
 
 	up       atomic.Bool // the last attempt went well, or there was none
 	decoder  decoder
 	envelope *envelope
 	records  []Record
-	heads    map[string]head // by group
-	dead     map[string]bool // groups that are fenced
-}
-
-// A head is the last record of a group that was read.
-type head struct {
-	epoch, seq, token uint64
-	at                time.Time
+	heads    map[string]uint64 // Seq of the last record of each group that was read, or is missing
+	damaged  bool              // entries are missing of which nothing is known
+	dead     map[string]bool   // groups that are fenced
 }
 
 func newPublisher(w *work, b *Bridge, v *envelope) *publisher {
 	p := &publisher{
-		spool: w.spool, broker: b.broker, memory: w.memory, log: b.options.Logger, lost: &b.lost, metrics: b.metrics,
-		fenced: func(string, string) {}, envelope: v, heads: make(map[string]head), dead: make(map[string]bool),
+		spool: w.spool, broker: b.broker, log: b.options.Logger, lost: &b.lost, metrics: b.metrics,
+		fenced: func(string, string) {}, envelope: v, heads: make(map[string]uint64), dead: make(map[string]bool),
 	}
 	p.up.Store(true)
 	p.caughtUp = make(chan struct{})
-	p.backlog = w.spool.Stats().Entries
+	if s := w.spool.Stats(); s.Entries > 0 {
+		p.backlog = s.Last
+	}
 	p.caught(0)
 	return p
 }
@@ -83,7 +77,7 @@ func (p *publisher) run(ctx, reading context.Context) {
 			return // they stay in the spool
 		}
 		p.waiters.passed(p.heads)
-		p.caught(uint64(len(b.Entries)) + missing(b.Losses))
+		p.caught(b.Last)
 		if err = p.spool.Ack(b.Last); err != nil {
 			p.log.Error("what was published will be published again after a restart", "error", err)
 		}
@@ -91,23 +85,15 @@ func (p *publisher) run(ctx, reading context.Context) {
 	}
 }
 
-// caught counts entries that are out against the backlog.
-func (p *publisher) caught(entries uint64) {
+// caught notes that all up to a position is out.
+func (p *publisher) caught(out spool.Position) {
 	select {
 	case <-p.caughtUp:
-		return
 	default:
+		if out >= p.backlog {
+			close(p.caughtUp)
+		}
 	}
-	if p.backlog -= min(p.backlog, entries); p.backlog == 0 {
-		close(p.caughtUp)
-	}
-}
-
-func missing(losses []spool.Loss) (n uint64) {
-	for _, l := range losses {
-		n += l.Count
-	}
-	return n
 }
 
 // take makes records of a batch, with gaps where others are missing.
@@ -118,15 +104,9 @@ func (p *publisher) take(b *spool.Batch) {
 	}
 	clear(p.records)
 	p.records = p.records[:0]
-	losses := make(map[string]uint64, len(b.Losses))
-	for _, l := range b.Losses {
-		p.lost.spool.Add(l.Count)
-		p.log.Warn("the spool has lost records", "group", l.Group, "records", l.Count)
-		if !l.Unknown {
-			losses[l.Group] += l.Count
-		}
+	for i := range b.Losses {
+		p.miss(&b.Losses[i])
 	}
-	p.tellOf(losses, b.Entries)
 	for i := range b.Entries {
 		e := &b.Entries[i]
 		var r Record
@@ -135,67 +115,50 @@ func (p *publisher) take(b *spool.Batch) {
 			p.log.Error("an entry of the spool cannot be published", "error", err)
 			continue
 		}
-		h, known := p.heads[e.Group]
-		missing := losses[e.Group]
-		if known && r.Seq > h.seq {
-			missing = r.Seq - h.seq - 1 // damaged ones as well, of which the spool does not know whose they were
+		switch h, known := p.heads[e.Group]; {
+		case known && r.Seq > h+1: // damaged, or too large for the spool
+			p.tell(&r, r.Seq-1, r.Seq-1-h)
+		case !known && p.damaged && r.Seq > 1: // perhaps; if not, the gap is a duplicate of that record
+			p.tell(&r, r.Seq-1, 0)
 		}
-		delete(losses, e.Group)
-		if missing > 0 {
-			p.tell(r, r.Seq-1, missing)
-		}
-		p.heads[e.Group] = head{r.Epoch, r.Seq, r.Token, r.Time}
+		p.heads[e.Group] = r.Seq
 		p.records = append(p.records, r)
 	}
 }
 
-// tellOf appends gaps for losses of groups of which nothing comes behind them in
-// the batch, and takes those out of losses.
-func (p *publisher) tellOf(losses map[string]uint64, entries []spool.Entry) {
-	if len(losses) == 0 {
+// miss tells of a loss.
+func (p *publisher) miss(l *spool.Loss) {
+	p.lost.spool.Add(l.Count)
+	p.log.Warn("the spool has lost records", "group", l.Group, "records", l.Count)
+	if l.Unknown {
+		p.damaged = true
 		return
 	}
-	goesOn := make(map[string]bool)
-	for i := range entries {
-		goesOn[entries[i].Group] = true
+	var r Record
+	if _, err := decodeNumbers(l.Tail, &r); err != nil {
+		p.log.Error("a loss of the spool cannot be told", "group", l.Group, "error", err)
+		return
 	}
-	for _, group := range slices.Sorted(maps.Keys(losses)) {
-		if goesOn[group] {
-			continue
-		}
-		h := p.head(group)
-		h.seq += losses[group]
-		p.heads[group] = h
-		instance, node, _ := strings.Cut(group, "/")
-		p.tell(Record{Instance: instance, Node: node, Epoch: h.epoch, Token: h.token, Time: h.at}, h.seq, losses[group])
-		delete(losses, group)
+	r.Instance, r.Node, _ = strings.Cut(l.Group, "/")
+	missing := l.Count
+	if h, known := p.heads[l.Group]; known && r.Seq > h {
+		missing = r.Seq - h // damaged ones as well, of which the spool does not know whose they were
 	}
+	p.heads[l.Group] = r.Seq
+	p.tell(&r, r.Seq, missing)
 }
 
-// head is the last record of a group that this process or an earlier one has
-// read, as far as it is known.
-func (p *publisher) head(group string) head {
-	if h, ok := p.heads[group]; ok {
-		return h
-	}
-	instance, node, _ := strings.Cut(group, "/")
-	h := head{epoch: 1, at: time.Now()}
-	if l := p.memory.of(node); l != nil && l.Instance == instance {
-		h.epoch, h.at = l.Epoch, l.Time
-	}
-	return h
-}
-
-// tell appends a gap in place of records that are missing. It takes the number of
-// the last of them: should that have been published after all, because only its
-// confirmation got lost, all of them were, and the gap is its duplicate.
-func (p *publisher) tell(like Record, seq, missing uint64) {
+// tell appends a gap in place of records that are missing; 0: nobody knows how
+// many. It takes the number of the last of them: should that have been published
+// after all, because only its confirmation got lost, all of them were, and the gap
+// is its duplicate.
+func (p *publisher) tell(like *Record, seq, missing uint64) {
 	r := Record{
 		Instance: like.Instance, Node: like.Node, Epoch: like.Epoch, Seq: seq, Kind: KindGap, Name: "Gap",
 		Time: like.Time, Token: like.Token,
 	}
 	b := p.envelope.open(nil, &r)
-	b = appendGap(b, &r, gap{from: r.Epoch, to: r.Epoch, lost: missing, reason: "the spool was full and dropped records"})
+	b = appendGap(b, &r, gap{from: r.Epoch, to: r.Epoch, lost: missing, reason: "the spool has dropped records, or lost them"})
 	r.Payload = p.envelope.close(b)
 	p.records = append(p.records, r)
 }

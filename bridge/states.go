@@ -21,11 +21,17 @@ type states struct {
 	mu    sync.Mutex
 	nodes map[string]NodeState
 	dirty map[string]bool // not in the store yet
+	now   string          // the node whose state is being put
+	fails bool            // the last attempt did
+	put   chan struct{}   // closed when it is, then replaced
 	more  chan struct{}   // one slot
 }
 
 func newStates(store StateStore, log *slog.Logger) *states {
-	return &states{store: store, log: log, nodes: make(map[string]NodeState), dirty: make(map[string]bool), more: make(chan struct{}, 1)}
+	return &states{
+		store: store, log: log, nodes: make(map[string]NodeState), dirty: make(map[string]bool),
+		put: make(chan struct{}), more: make(chan struct{}, 1),
+	}
 }
 
 // putPatience bounds one attempt to put a state.
@@ -55,6 +61,30 @@ func (s *states) set(n NodeState) {
 	}
 }
 
+// settle waits until the store has the states of a node, "" for all, refuses one, or
+// ctx ends: before the process ends, or another one, which puts the next states, may
+// have the node.
+func (s *states) settle(ctx context.Context, node string) {
+	for s.store != nil {
+		s.mu.Lock()
+		open := s.dirty[node] || s.now == node
+		if node == "" {
+			open = len(s.dirty) > 0 || s.now != ""
+		}
+		if !open || s.fails {
+			s.mu.Unlock()
+			return
+		}
+		put := s.put
+		s.mu.Unlock()
+		select {
+		case <-put:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // forget drops a node that another process has now: it puts the states.
 func (s *states) forget(node string) {
 	s.mu.Lock()
@@ -80,18 +110,23 @@ func (s *states) next() (NodeState, bool) {
 	defer s.mu.Unlock()
 	for node := range s.dirty {
 		delete(s.dirty, node)
+		s.now = node
 		return s.nodes[node], true
 	}
 	return NodeState{}, false
 }
 
-// again has a state put once more, unless there is a newer one.
-func (s *states) again(n NodeState) {
+// done notes that a state was put. If it was not, that is tried again, unless there
+// is a newer one.
+func (s *states) done(n NodeState, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.nodes[n.Node]; ok {
+	if _, ok := s.nodes[n.Node]; ok && err != nil {
 		s.dirty[n.Node] = true
 	}
+	s.now, s.fails = "", err != nil
+	close(s.put)
+	s.put = make(chan struct{})
 }
 
 // run puts states into the store until ctx ends.
@@ -110,6 +145,7 @@ func (s *states) run(ctx context.Context) {
 		putting, cancel := context.WithTimeout(ctx, putPatience)
 		err := s.store.PutState(putting, n)
 		cancel()
+		s.done(n, err)
 		switch {
 		case err == nil:
 			failing = false
@@ -122,7 +158,6 @@ func (s *states) run(ctx context.Context) {
 				s.log.Warn("states are not stored", "node", n.Node, "error", err)
 			}
 			failing = true
-			s.again(n)
 			if !pause(ctx, retry.NextBackOff()) {
 				return
 			}

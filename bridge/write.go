@@ -45,7 +45,7 @@ func (w *writer) run() {
 }
 
 func (w *writer) write(p *pile, lasts []nodeLast) {
-	if err := w.memory.note(lasts); err != nil {
+	if err := w.memory.announce(lasts); err != nil {
 		w.log.Error("what the next instance must know of this one was not saved", "error", err)
 	}
 	w.entries = w.entries[:0]
@@ -57,6 +57,9 @@ func (w *writer) write(p *pile, lasts []nodeLast) {
 	err := w.spool.Append(w.entries...)
 	if _, large := errors.AsType[*spool.TooLargeError](err); large { // none was taken
 		err = w.each()
+	}
+	if !errors.Is(err, spool.ErrClosed) { // else nothing was taken
+		w.memory.note(lasts)
 	}
 	if was := w.failed.Swap(err != nil); err != nil && !was {
 		w.log.Error("the spool's disk refuses records: they are in memory only", "error", err)

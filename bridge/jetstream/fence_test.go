@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -96,6 +97,9 @@ func TestFenceOldServer(t *testing.T) {
 	_, err := b.Fence(t.Context(), bridge.Takeover{Node: "a", Instance: "A"})
 	old, ok := errors.AsType[*jetstream.UnsupportedError](err)
 	if !ok && err == nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("the system's server is new: nothing tests an old one")
+		}
 		t.Skip("the system's server is new")
 	}
 	require.True(t, ok, err)

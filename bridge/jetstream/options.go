@@ -101,7 +101,7 @@ func (o *Options) complete() error {
 		switch {
 		case err != nil:
 			refuse("URL", o.shown(), "must be like nats://host:4222")
-		case u.User != nil:
+		case u.User != nil || strings.Contains(one, "@"): // without a scheme as well
 			refuse("URL", o.shown(), "must hold no user and password: Options.User and Options.Password do")
 		}
 	}
@@ -110,6 +110,9 @@ func (o *Options) complete() error {
 	}
 	if !plainPrefix.MatchString(o.Prefix) || len(o.Prefix) > 200 {
 		refuse("Prefix", o.Prefix, "may hold letters, digits, - and _ with single dots between, 200 at most")
+	}
+	if strings.ContainsAny(o.CredentialsFile, "\r\n") { // it must not be shown
+		refuse("CredentialsFile", "[redacted]", "must be the name of a file, and looks like the content of one")
 	}
 	if o.CredentialsFile != "" && o.User != "" {
 		refuse("User", o.User, "contradicts CredentialsFile: give one of them")

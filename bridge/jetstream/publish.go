@@ -17,6 +17,11 @@ import (
 // 10,000 messages for a stream at a time.
 const maxWindow = 1024
 
+// maxSubject is the longest subject that is sent. The server ends the connection
+// for a line of more than 4,096 bytes, which has the subject for the answer and
+// two lengths as well.
+const maxSubject = 3072
+
 // The headers of a record, apart from those of NATS.
 const (
 	HeaderNode     = "Ami-Node"
@@ -37,7 +42,7 @@ const (
 
 // Publish implements bridge.Broker. It sends up to 1024 records before it waits
 // for their confirmations. A *bridge.RefusedError is about a record that is too
-// large for the server or the stream, that a takeover has fenced off, or that is a
+// large for the server or the stream, or has too long a name, that a takeover has fenced off, or that is a
 // takeover, which Fence alone publishes. Any other error, as
 // ErrFull, ErrAckTimeout, *DeniedError or *StreamError, leaves the rest to be
 // published again, over a new connection if the server has not answered.
@@ -150,8 +155,13 @@ func (w *window) send(records []bridge.Record) {
 			w.halted = refusal(r, errors.New("a takeover is published by Fence"))
 			return
 		}
+		m := w.options.message(r)
+		if len(m.Subject) > maxSubject {
+			w.halted = refusal(r, fmt.Errorf("its subject has %d bytes, %d are allowed", len(m.Subject), maxSubject))
+			return
+		}
 		// Without attempts: the library would send it again behind the next ones.
-		f, err := w.js.PublishMsgAsync(w.options.message(r), js.WithRetryAttempts(0))
+		f, err := w.js.PublishMsgAsync(m, js.WithRetryAttempts(0))
 		switch {
 		case errors.Is(err, nats.ErrMaxPayload):
 			w.halted = refusal(r, err) // nothing was sent

@@ -1,7 +1,9 @@
 package jetstream_test
 
 import (
+	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +48,23 @@ func TestPublish(t *testing.T) {
 		}
 		require.Equal(t, jetstream.Stats{Published: 3010, Duplicates: 10, Connects: 1}, b.Stats())
 	})
+}
+
+// TestLongNames: a name that makes a subject which the server does not take, and
+// ends the connection for, holds up no other record.
+func TestLongNames(t *testing.T) {
+	o := jetstream.Options{Server: here(t), AckTimeout: time.Second}
+	b := open(t, o)
+	records := some("a", 1, 3)
+	records[1].Name = strings.Repeat(".", 2000) // each is three bytes of the subject
+	n, err := b.Publish(t.Context(), records)
+	require.Equal(t, 1, n)
+	refused, ok := errors.AsType[*bridge.RefusedError](err)
+	require.True(t, ok, err)
+	require.Equal(t, records[1].ID(), refused.ID)
+	n, err = b.Publish(t.Context(), records[2:])
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
 }
 
 // TestNames: whatever nodes and events are called, the subjects of the bridge

@@ -26,6 +26,7 @@ const (
 	longestDeadline = 5 * time.Minute // a requester cannot occupy a place for longer
 	lookInterval    = 500 * time.Millisecond
 	waitingRequests = 1024
+	flushMost       = time.Second // at the end: others wait for Serve, and have little time
 )
 
 // Codes of the answers that Serve gives itself, in the form that package bridge
@@ -45,11 +46,14 @@ const (
 // subject one gets the request. nodes is called twice a second.
 //
 // The deadline of a request is that of HeaderDeadline or HeaderTimeout, 5 minutes
-// at most, and 10 seconds if it has neither.
+// at most, and 10 seconds if it has neither. One whose answer would go to a subject
+// of the bridge or of the server is not handled: who may only ask must not write
+// there by way of the bridge.
 //
 // Serve has a connection of its own, which is made again whenever it breaks. It
 // returns nil when ctx has ended, and ErrClosed after Close, once every request
-// that is handled has been answered; or why it cannot go on: *DeniedError if the
+// that is handled has been answered: at the end of ctx they keep their time, Close
+// ends their contexts. Or it returns why it cannot go on: *DeniedError if the
 // subjects may not be subscribed to, or a refused login.
 func (b *Broker) Serve(ctx context.Context, nodes func() []string, handle func(context.Context, bridge.Request) []byte) error {
 	b.closing.RLock()
@@ -61,13 +65,16 @@ func (b *Broker) Serve(ctx context.Context, nodes func() []string, handle func(c
 	b.closing.RUnlock()
 	defer b.serving.Done()
 	parent := ctx
-	ctx, release := b.bound(ctx)
+	handling, release := b.bound(context.WithoutCancel(parent))
 	defer release()
-	ctx, end := context.WithCancelCause(ctx)
+	handling, end := context.WithCancelCause(handling)
 	defer end(nil)
+	ctx, leave := context.WithCancelCause(handling)
+	defer leave(nil)
+	defer context.AfterFunc(parent, func() { leave(context.Cause(parent)) })()
 
 	s := &server{
-		Broker: b, ctx: ctx, handle: handle,
+		Broker: b, ctx: ctx, handling: handling, handle: handle,
 		requests: make(chan *nats.Msg, waitingRequests),
 		places:   make(chan struct{}, b.o.MaxRequests),
 		subs:     make(map[string]*nats.Subscription),
@@ -104,7 +111,8 @@ func (b *Broker) Serve(ctx context.Context, nodes func() []string, handle func(c
 // A server is one call of Serve.
 type server struct {
 	*Broker
-	ctx      context.Context
+	ctx      context.Context // while requests are taken
+	handling context.Context // while they are handled
 	nc       *nats.Conn
 	handle   func(context.Context, bridge.Request) []byte
 	requests chan *nats.Msg
@@ -129,21 +137,39 @@ func (s *server) serve(nodes func() []string) error {
 		}
 	}
 	for _, sub := range s.subs {
-		_ = sub.Unsubscribe() // fails if the connection is gone, and is not needed then
+		_ = s.unsubscribe(sub) // fails if the connection is gone, and is not needed then
 	}
+	s.flush("the last requests may not be answered")
 	for len(s.requests) > 0 {
-		m := <-s.requests
-		s.refuse(m, CodeBusy, "this process ends")
-	}
-	s.running.Wait()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), s.o.AckTimeout)
-	defer cancel()
-	if s.nc.IsConnected() {
-		if err := s.nc.FlushWithContext(ctx); err != nil {
-			s.o.Logger.Warn("jetstream: the last answers may be lost", "error", err)
+		if m := <-s.requests; !s.o.own(m.Reply) {
+			s.refuse(m, CodeBusy, "this process ends")
 		}
 	}
+	s.running.Wait()
+	s.flush("the last answers may be lost")
 	return err
+}
+
+// flush waits until the server has all that was sent, and everything that it had
+// sent before is here.
+func (s *server) flush(otherwise string) {
+	if !s.nc.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), min(flushMost, s.o.AckTimeout))
+	defer cancel()
+	if err := s.nc.FlushWithContext(ctx); err != nil {
+		s.o.Logger.Warn("jetstream: "+otherwise, "error", err)
+	}
+}
+
+// unsubscribe ends a subscription. What the server sends until it has heard of that
+// is still a request, whose sender waits: Unsubscribe of the library would drop it.
+func (s *server) unsubscribe(sub *nats.Subscription) error {
+	if s.nc.IsConnected() {
+		return sub.Drain()
+	}
+	return sub.Unsubscribe() // so that it is not made again with the connection
 }
 
 // follow subscribes to what is served now, and to nothing else.
@@ -159,7 +185,7 @@ func (s *server) follow(nodes []string) error {
 	for subject, sub := range s.subs {
 		if !serve[subject] {
 			delete(s.subs, subject)
-			if err := sub.Unsubscribe(); err != nil {
+			if err := s.unsubscribe(sub); err != nil {
 				return lost(err)
 			}
 		}
@@ -179,6 +205,10 @@ func (s *server) follow(nodes []string) error {
 
 // take handles a request, or answers why it does not.
 func (s *server) take(m *nats.Msg) {
+	if s.o.own(m.Reply) {
+		s.o.Logger.Warn("jetstream: a request wants its answer where none belongs: it is not handled", "subject", m.Subject, "reply", m.Reply)
+		return
+	}
 	if len(m.Data) > s.o.MaxRequest {
 		s.refuse(m, CodeTooLarge, fmt.Sprintf("a request has %d bytes at most", s.o.MaxRequest))
 		return
@@ -202,7 +232,7 @@ func (s *server) take(m *nats.Msg) {
 	}
 	s.running.Go(func() {
 		defer func() { <-s.places }()
-		ctx, cancel := context.WithDeadline(s.ctx, deadline)
+		ctx, cancel := context.WithDeadline(s.handling, deadline)
 		defer cancel()
 		s.answer(m, s.handle(ctx, r))
 	})

@@ -3,6 +3,7 @@ package jetstream_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,14 +137,14 @@ func TestServeRefuses(t *testing.T) {
 	require.NoError(t, end())
 }
 
-// TestServeBounds: no more than MaxRequests at a time, and Serve waits for all.
+// TestServeBounds: no more than MaxRequests at a time.
 func TestServeBounds(t *testing.T) {
 	o := jetstream.Options{Server: here(t), MaxRequests: 2}
 	b := open(t, o)
-	entered := make(chan struct{})
-	end := serving(t, b, func() []string { return []string{"a"} }, func(ctx context.Context, _ bridge.Request) []byte {
+	entered, finish := make(chan struct{}), make(chan struct{})
+	end := serving(t, b, func() []string { return []string{"a"} }, func(context.Context, bridge.Request) []byte {
 		entered <- struct{}{}
-		<-ctx.Done()
+		<-finish
 		return []byte("ended")
 	})
 	s := newService(t, o)
@@ -154,6 +155,7 @@ func TestServeBounds(t *testing.T) {
 		<-entered
 	}
 	require.Equal(t, jetstream.CodeBusy, code(t, s.ask(t, "a", "{}")))
+	close(finish)
 	require.NoError(t, end())
 	asking.Wait()
 	require.Equal(t, "ended", <-answers)
@@ -199,4 +201,85 @@ func TestServeComesBack(t *testing.T) {
 	}
 	require.NoError(t, b.Close())
 	require.ErrorIs(t, <-ended, jetstream.ErrClosed)
+}
+
+// TestServeAnswersRequesters: a requester that may only ask cannot have the bridge
+// write into its own subjects or those of the server, by naming them as the place
+// for the answer. Such a request is not handled.
+func TestServeAnswersRequesters(t *testing.T) {
+	o := jetstream.Options{Server: here(t)}
+	b := open(t, o)
+	_, err := b.Publish(t.Context(), some("a", 1, 3))
+	require.NoError(t, err)
+	var called atomic.Int64
+	end := serving(t, b, func() []string { return []string{"a"} }, func(context.Context, bridge.Request) []byte {
+		called.Add(1)
+		return []byte(`{"ok":true}`)
+	})
+	s := newService(t, o)
+	require.JSONEq(t, `{"ok":true}`, s.ask(t, "a", "{}"))
+	seen, err := s.SubscribeSync(">")
+	require.NoError(t, err)
+	for _, reply := range []string{
+		"ami.events.a.Takeover", "ami.actions.a", "$JS.API.STREAM.PURGE.AMI", "$KV.AMI_STATES.a",
+	} {
+		require.NoError(t, s.PublishRequest("ami.actions.a", reply, []byte("{}")))
+	}
+	require.JSONEq(t, `{"ok":true}`, s.ask(t, "a", "{}"), "behind them")
+	require.NoError(t, end())
+	for {
+		m, err := seen.NextMsg(100 * time.Millisecond)
+		if err != nil {
+			break
+		}
+		if m.Subject != "ami.actions.a" || m.Reply == "" {
+			require.True(t, strings.HasPrefix(m.Subject, "_INBOX."), "%s %s", m.Subject, m.Data)
+		}
+	}
+	require.Len(t, stored(t, o), 3)
+	require.Equal(t, int64(2), called.Load())
+}
+
+// TestServeFinishes: a request that is handled when Serve is told to end keeps its
+// time, and those that come at that moment are answered. Close ends it.
+func TestServeFinishes(t *testing.T) {
+	o := jetstream.Options{Server: here(t)}
+	b := open(t, o)
+	entered, finish := make(chan struct{}), make(chan struct{})
+	handle := func(ctx context.Context, r bridge.Request) []byte {
+		if len(r.Data) == 0 {
+			return nil // is there anybody?
+		}
+		entered <- struct{}{}
+		select {
+		case <-finish:
+			return []byte("done")
+		case <-ctx.Done():
+			return []byte("cut short")
+		}
+	}
+	nodes := func() []string { return []string{"a"} }
+	end := serving(t, b, nodes, handle)
+	s := newService(t, o)
+	answers := make(chan string)
+	ask := func() { answers <- s.ask(t, "a", "{}") }
+	go ask()
+	<-entered
+	ended := make(chan error)
+	go func() { ended <- end() }()
+	require.Eventually(t, func() bool {
+		_, err := s.Request("ami.actions.a", nil, soon)
+		return errors.Is(err, nats.ErrNoResponders)
+	}, soon, 5*time.Millisecond, "it takes no more")
+	close(finish)
+	require.Equal(t, "done", <-answers)
+	require.NoError(t, <-ended)
+
+	finish = nil // never
+	end = serving(t, b, nodes, handle)
+	go ask()
+	<-entered
+	require.NoError(t, b.Close())
+	require.Equal(t, "cut short", <-answers)
+	require.ErrorIs(t, end(), jetstream.ErrClosed)
 }

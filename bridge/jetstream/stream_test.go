@@ -113,6 +113,8 @@ func TestBadOptions(t *testing.T) {
 		"stream":       {jetstream.Options{URL: "h", Stream: "a.b"}, "Stream"},
 		"prefix":       {jetstream.Options{URL: "h", Prefix: "a..b"}, "Prefix"},
 		"wildcard":     {jetstream.Options{URL: "h", Prefix: "a.*"}, "Prefix"},
+		"no scheme":    {jetstream.Options{URL: "u:canary@h:1"}, "URL"},
+		"credentials":  {jetstream.Options{URL: "h", CredentialsFile: "-----BEGIN\ncanary"}, "CredentialsFile"},
 		"two users":    {jetstream.Options{URL: "h", User: "u", CredentialsFile: "f"}, "User"},
 		"password":     {jetstream.Options{URL: "h", Password: ami.NewSecret("canary")}, "Password"},
 		"replicas":     {jetstream.Options{URL: "h", Replicas: 6}, "Replicas"},

@@ -112,3 +112,10 @@ func (o *Options) actions(node string) string { return o.Prefix + ".actions." + 
 func (o *Options) actionsAny() string { return o.Prefix + ".actions." + anyNode }
 
 const anyNode = "any"
+
+// own reports whether a subject is one of the bridge or of the server, where an
+// answer would be taken for something else: a record, a takeover, a command.
+func (o *Options) own(subject string) bool {
+	return strings.HasPrefix(subject, "$") || strings.HasPrefix(subject, o.Prefix+".events.") ||
+		strings.HasPrefix(subject, o.Prefix+".actions.")
+}

@@ -27,6 +27,7 @@ type Keeper struct {
 	changes  chan Change
 	started  atomic.Bool
 	counters counters
+	proved   atomic.Pointer[time.Time]
 
 	mu    sync.Mutex
 	nodes []string
@@ -86,6 +87,16 @@ func (k *Keeper) Release(node string) { k.holds.release(node) }
 // Held returns the nodes that are held and were not asked back, in alphabetical
 // order.
 func (k *Keeper) Held() []string { return k.holds.in(held) }
+
+// Proved returns when the heartbeat was sent that came back last, the zero time
+// before the first after an outage: what others had written by then is known, and
+// Held is accordingly.
+func (k *Keeper) Proved() time.Time {
+	if at := k.proved.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
 
 // Stats returns the counters.
 func (k *Keeper) Stats() Stats {

@@ -100,6 +100,8 @@ func (k *Keeper) watch(ctx context.Context) error {
 		if left := s.reconcile(time.Now()); left {
 			return s.farewell(inner)
 		}
+		proof := s.proof
+		k.proved.Store(&proof) // and the holds are what the bucket said then
 		timer.Reset(time.Until(s.wakeup()))
 	}
 }

@@ -113,6 +113,37 @@ func TestDiskRefuses(t *testing.T) {
 	}
 }
 
+// TestSync: nil says that all is on the disk.
+func TestSync(t *testing.T) {
+	s, d := withDisk(t, 1<<20)
+	require.NoError(t, s.Sync(), "there is nothing")
+	require.NoError(t, s.Append(entry(1, 200)))
+	require.NoError(t, s.Sync())
+	require.False(t, s.segments[0].dirty)
+	d.err = syscall.EIO
+	require.Error(t, s.Append(entry(2, 200)))
+	require.ErrorIs(t, s.Sync(), syscall.EIO, "it is in memory")
+}
+
+// TestTail: a loss has the beginning of its last entry, also in the next process.
+func TestTail(t *testing.T) {
+	s, d := withDisk(t, 20<<10)
+	appendEntries(t, s, 1, 500, 200)
+	lost := s.Stats().Lost
+	require.NotZero(t, lost)
+	check := func(s *Spool) {
+		b, err := s.Read(t.Context(), 1, 1)
+		require.NoError(t, err)
+		require.Len(t, b.Losses, 3)
+		for _, l := range b.Losses {
+			require.Equal(t, entry(uint64(l.Last), 200).Data[:TailBytes], l.Tail)
+		}
+	}
+	dead := open(t, copyOf(t, d.dir), tiny)
+	check(dead)
+	check(s)
+}
+
 // TestMemoryIsBounded: the oldest make room, and are told.
 func TestMemoryIsBounded(t *testing.T) {
 	s, d := withDisk(t, 1<<20)

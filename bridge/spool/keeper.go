@@ -47,9 +47,26 @@ func (s *Spool) saveAcked() error {
 	return nil
 }
 
+// Sync forces to the disk what was appended before the call, beside the appends.
+// It returns an *Error if the disk refuses it, or refuses entries, which are in
+// memory then.
+func (s *Spool) Sync() error {
+	if err := s.sync(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inMemory > 0 && s.failure != nil {
+		return &Error{"sync", s.dir, s.failure}
+	}
+	return nil
+}
+
 // sync forces what was appended to the disk. It is open in nobody's hands
 // meanwhile: appends go on.
 func (s *Spool) sync() error {
+	s.syncing.Lock() // else one would return while the other syncs
+	defer s.syncing.Unlock()
 	s.mu.Lock()
 	var dirty []*segment
 	for _, seg := range s.segments {

@@ -14,13 +14,21 @@ type Loss struct {
 
 	Count       uint64
 	First, Last Position // where the first and the last of them were
+
+	// Tail is how the data of the last of them began: TailBytes of it, or all. Nil
+	// if Unknown is set.
+	Tail []byte
 }
+
+// TailBytes is how much of the last entry a Loss has.
+const TailBytes = 64
 
 // A tally counts what a dropped range had of one group.
 type tally struct {
 	Count uint64   `json:"count"`
 	First Position `json:"first"`
 	Last  Position `json:"last"`
+	Tail  []byte   `json:"tail"`
 }
 
 // A dropped range is a run of entries that made room for others.
@@ -43,7 +51,7 @@ func tallied(entries scan, from, last Position) *dropped {
 			d.Groups[string(e.group)] = t
 		}
 		t.Count++
-		t.Last = e.pos
+		t.Last, t.Tail = e.pos, append(t.Tail[:0], e.data[:min(len(e.data), TailBytes)]...)
 	}
 	return d
 }
@@ -67,7 +75,7 @@ func addDropped(list []*dropped, d *dropped, read Position) []*dropped {
 		for g, t := range b.Groups {
 			if have := a.Groups[g]; have != nil {
 				have.Count += t.Count
-				have.Last = t.Last
+				have.Last, have.Tail = t.Last, t.Tail
 			} else {
 				a.Groups[g] = t
 			}
@@ -90,9 +98,9 @@ func explain(list []*dropped, first, last Position) (losses []Loss) {
 			unknown -= min(unknown, t.Count)
 			if l := sum[g]; l != nil {
 				l.Count += t.Count
-				l.Last = t.Last
+				l.Last, l.Tail = t.Last, t.Tail
 			} else {
-				sum[g] = &Loss{Group: g, Count: t.Count, First: t.First, Last: t.Last}
+				sum[g] = &Loss{Group: g, Count: t.Count, First: t.First, Last: t.Last, Tail: t.Tail}
 			}
 		}
 	}

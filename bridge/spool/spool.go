@@ -28,6 +28,7 @@ type Spool struct {
 	// Locks are taken in this order.
 	reading   sync.Mutex
 	appending sync.Mutex // the writing of segments
+	syncing   sync.Mutex
 	keeping   sync.Mutex // the writing of the state file
 	mu        sync.Mutex
 
@@ -169,6 +170,7 @@ func (s *Spool) wake() {
 
 // Stats are figures of a Spool.
 type Stats struct {
+	Last     Position      // of the newest entry
 	Entries  uint64        // appended and neither acknowledged nor lost, as far as is known
 	Bytes    int64         // of the segments on disk
 	Segments int           // files
@@ -182,7 +184,7 @@ type Stats struct {
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{Bytes: s.bytes, Segments: len(s.segments), InMemory: s.inMemory, Lost: s.lost, Failure: s.failure}
+	st := Stats{Last: s.next - 1, Bytes: s.bytes, Segments: len(s.segments), InMemory: s.inMemory, Lost: s.lost, Failure: s.failure}
 	st.Entries = uint64(s.next - 1 - s.acked)
 	for _, d := range s.dropped {
 		st.Entries -= min(st.Entries, uint64(d.Last-max(d.First, s.acked+1)+1))

@@ -140,6 +140,8 @@ func (b *bridging) check() error {
 		return wrong("--nats-port must be 0 to 65535")
 	case b.natsCreds != "" && b.nats == "":
 		return wrong("--nats-creds needs --nats")
+	case strings.ContainsAny(b.natsCreds, "\r\n"): // it must not be shown
+		return wrong("--nats-creds must be the name of a file, and looks like the content of one")
 	case b.natsCreds != "" && !isFile(b.natsCreds):
 		return wrong("--nats-creds: there is no file %s", b.natsCreds)
 	case b.source != "" && !b.cloudEvents:

@@ -147,6 +147,8 @@ func TestBridgeRefuses(t *testing.T) {
 		{"port of NATS in use", []string{"--nats-port", taken}, exitFailed, "in use"},
 		{"bad address of health", []string{"--http", "nowhere"}, exitFailed, "--http"},
 		{"a password in what is no URL", []string{"--nats", "nats://u:hidden@%zz"}, exitUsage, "must be a URL"},
+		{"a password without a scheme", []string{"--nats", "u:hidden@127.0.0.1:1"}, exitUsage, "must be a URL"},
+		{"credentials in place of their file", []string{"--nats", "nats://127.0.0.1:1", "--nats-creds", "-----BEGIN\nhidden"}, exitUsage, "name of a file"},
 		{"config", []string{"-c", "none.yaml"}, exitConfig, "none.yaml"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -65,7 +66,7 @@ func (b *bridging) connect(ctx context.Context, c *config.Config) (*link, error)
 		o.MaxAge, o.MaxBytes, o.Update = keepFor, keepMost, true
 	} else {
 		u, err := url.Parse(b.nats)
-		if err != nil {
+		if err != nil || u.User == nil && strings.Contains(b.nats, "@") {
 			return nil, wrong("--nats must be a URL, as nats://broker.example.com:4222") // the error would show a password
 		}
 		l.url = u.Redacted()
@@ -155,6 +156,8 @@ func (l *link) share(b *bridging, c *config.Config, o jetstream.Options) error {
 	if err != nil {
 		return err
 	}
-	l.leases, err = lease.New(js, lease.Options{Instance: b.instance, Nodes: keysOf(c), Logger: b.log})
+	l.leases, err = lease.New(js, lease.Options{
+		Instance: b.instance, Nodes: keysOf(c), Grace: min(b.grace/2, lease.DefaultGrace), Logger: b.log,
+	})
 	return err
 }
