@@ -139,27 +139,27 @@ func (s *server) serve(nodes func() []string) error {
 	for _, sub := range s.subs {
 		_ = s.unsubscribe(sub) // fails if the connection is gone, and is not needed then
 	}
-	s.flush("the last requests may not be answered")
+	s.flush("requests")
 	for len(s.requests) > 0 {
 		if m := <-s.requests; !s.o.own(m.Reply) {
 			s.refuse(m, CodeBusy, "this process ends")
 		}
 	}
 	s.running.Wait()
-	s.flush("the last answers may be lost")
+	s.flush("answers")
 	return err
 }
 
 // flush waits until the server has all that was sent, and everything that it had
 // sent before is here.
-func (s *server) flush(otherwise string) {
+func (s *server) flush(what string) {
 	if !s.nc.IsConnected() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), min(flushMost, s.o.AckTimeout))
 	defer cancel()
 	if err := s.nc.FlushWithContext(ctx); err != nil {
-		s.o.Logger.Warn("jetstream: "+otherwise, "error", err)
+		s.o.Logger.Warn("jetstream: the last messages may be lost", "messages", what, "error", err)
 	}
 }
 
