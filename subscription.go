@@ -363,7 +363,9 @@ func (s *Subscription) lossy() bool {
 func (s *Subscription) losses() (node string, delta, total uint64, depth int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.buffer.dropped
 	s.buffer.expire()
+	s.hub.dropped.Add(s.buffer.dropped - before) // told now: no summary is to be noted
 	node, delta = s.buffer.losses()
 	return node, delta, s.buffer.dropped, s.buffer.len()
 }
