@@ -164,7 +164,7 @@ func (s *session) login(secret Secret) error {
 		s.demand = newDemand(s)
 	}
 	login.Events = s.eventMask()
-	_, err := s.ask(login)
+	_, err := s.ask(login, secret, login.Key)
 	return err
 }
 
@@ -172,8 +172,9 @@ func (s *session) login(secret Secret) error {
 // (main/manager.c:process_message).
 const shuttingDown = "Asterisk is shutting down"
 
-// ask sends one action of the login and reads up to its Response.
-func (s *session) ask(a action.Action) (*frame.Frame, error) {
+// ask sends one action of the login and reads up to its Response. A refusal that
+// repeats one of the secrets is told without it.
+func (s *session) ask(a action.Action, secrets ...Secret) (*frame.Frame, error) {
 	c := s.lane.client
 	p := c.table.New(a.Strategy()) // for its ActionID only
 	out, err := encode(a, p.ID, false)
@@ -203,6 +204,6 @@ func (s *session) ask(a action.Action) (*frame.Frame, error) {
 		if strings.EqualFold(message, shuttingDown) {
 			return nil, fmt.Errorf("%w: Asterisk says %q", ErrShutdown, message)
 		}
-		return nil, fmt.Errorf("%w: Asterisk says %q", ErrAuth, c.cfg.redact.Text(message))
+		return nil, fmt.Errorf("%w: Asterisk says %q", ErrAuth, without(c.cfg.redact.Text(message), secrets...))
 	}
 }

@@ -82,10 +82,20 @@ func (l *lane) askSecret(ctx context.Context) (Secret, error) {
 
 // hide replaces the secret that came along with an error in its text.
 func hide(err error, secret Secret) error {
-	if s := secret.Reveal(); s != "" && strings.Contains(err.Error(), s) {
-		return &foreignError{strings.ReplaceAll(err.Error(), s, secret.String()), err}
+	if text := without(err.Error(), secret); text != err.Error() {
+		return &foreignError{text, err}
 	}
 	return err
+}
+
+// without returns a text with secrets hidden, wherever they stand in it.
+func without(text string, secrets ...Secret) string {
+	for _, secret := range secrets {
+		if s := secret.Reveal(); s != "" {
+			text = strings.ReplaceAll(text, s, secret.String())
+		}
+	}
+	return text
 }
 
 // askTLS returns the config for the next connection, nil for one without TLS.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/fair"
+	"github.com/apn/ami/internal/redact"
 )
 
 // A hub takes the events of its nodes to the subscriptions. It owns the
@@ -301,7 +302,7 @@ func (h *hub) report(subs []*Subscription) {
 // that stop does not wait for that goroutine yet.
 func (h *hub) panicked(e *event.Event, v any) {
 	if h.panics.first() {
-		node, name, id, what, stack := e.Node, e.Name(), e.Get("ActionID"), nameOf(v), string(debug.Stack())
+		node, name, id, what, stack := e.Node, e.Name(), e.Get("ActionID"), redact.Panic(v), string(debug.Stack())
 		h.running.Go(func() {
 			h.log.Error(msgPanicked, attrServerKey, node, attrEvent, name, attrActionID, id, attrPanic, what, attrStack, stack)
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apn/ami/action"
 	"github.com/apn/ami/internal/correlate"
+	"github.com/apn/ami/internal/redact"
 )
 
 // An Observer is told of every action of a node, for what counters cannot tell:
@@ -154,7 +155,7 @@ func (o *observation) guard(run func()) {
 	c := o.client
 	defer func() {
 		if v := recover(); v != nil && c.count.observerPanics.first() {
-			c.log.Error(msgObserver, attrActionID, o.end.ActionID, attrPanic, nameOf(v), attrStack, string(debug.Stack()))
+			c.log.Error(msgObserver, attrActionID, o.end.ActionID, attrPanic, redact.Panic(v), attrStack, string(debug.Stack()))
 		}
 	}()
 	run()

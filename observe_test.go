@@ -219,6 +219,24 @@ func TestStatsOfDelivery(t *testing.T) {
 	})
 }
 
+// TestDeliveredOnlyGrows: events that All has fetched and then puts back are not
+// delivered meanwhile: a counter that goes down is a restart to Prometheus (G4).
+func TestDeliveredOnlyGrows(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		c := dial(t, srv)
+		sub := c.Subscribe(ami.Named("Test"))
+		broadcast(srv, 1, 10)
+		for i := range 10 {
+			for _, err := range sub.All(t.Context()) {
+				require.NoError(t, err)
+				require.EqualValues(t, i+1, c.Stats().Delivery.Delivered)
+				break
+			}
+			require.EqualValues(t, i+1, c.Stats().Delivery.Delivered)
+		}
+	})
+}
+
 func TestStatsOfCluster(t *testing.T) { // G4
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
 		up, down := node(srv), node(srv)

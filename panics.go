@@ -2,12 +2,10 @@ package ami
 
 import (
 	"errors"
-	"fmt"
-	"reflect"
-	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
+
+	"github.com/apn/ami/internal/redact"
 )
 
 // panics counts those in code of the user, which stay where they happen. The
@@ -19,7 +17,7 @@ func (p *panics) first() bool { return p.count.Add(1) == 1 }
 
 // A panicError is a panic in code of the user as an error.
 type panicError struct {
-	what  string // see nameOf
+	what  string // see redact.Panic
 	stack string
 	told  atomic.Bool // it was counted; one error may come to several lanes
 }
@@ -28,21 +26,8 @@ func (e *panicError) Error() string { return "the callback panicked: " + e.what 
 
 // caught makes an error of what recover has returned. It is to be called by who
 // calls recover, for the sake of the stack.
-func caught(v any) *panicError { return &panicError{what: nameOf(v), stack: string(debug.Stack())} }
-
-// nameOf tells of a panic without what may be a secret: its type, or the text if
-// it comes from the runtime, which knows none.
-func nameOf(v any) string {
-	if e, ok := v.(runtime.Error); ok {
-		t := reflect.TypeOf(v)
-		if t.Kind() == reflect.Pointer {
-			t = t.Elem()
-		}
-		if from := t.PkgPath(); from == "runtime" || strings.HasPrefix(from, "internal/") {
-			return e.Error()
-		}
-	}
-	return fmt.Sprintf("%T", v)
+func caught(v any) *panicError {
+	return &panicError{what: redact.Panic(v), stack: string(debug.Stack())}
 }
 
 // errEnded is the error of a callback that calls runtime.Goexit.

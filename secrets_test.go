@@ -235,3 +235,30 @@ func unwrap(err error) error {
 	}
 	return errors.Unwrap(err)
 }
+
+// TestSecretThatComesBack: a server that repeats the secret in its refusal, in whatever
+// words, does not bring it into an error or a record (G2).
+func TestSecretThatComesBack(t *testing.T) {
+	for _, auth := range []ami.Auth{ami.AuthPlain, ami.AuthMD5} {
+		t.Run(fmt.Sprint(auth), func(t *testing.T) {
+			bubble(t, func(t *testing.T, srv *amitest.Server) {
+				var given string
+				srv.Handle("Login", func(c *amitest.Call) {
+					given = c.Get("Secret") + c.Get("Key")
+					c.Error("You are not admin/" + given + ", are you?")
+				})
+				var text bytes.Buffer
+				n := node(srv)
+				n.Auth, n.Secret = auth, ami.NewSecret(canary)
+				_, err := ami.Dial(t.Context(), n, ami.WithDialer(srv.DialContext), ami.WithLogger(slog.New(slog.NewTextHandler(&text, nil))))
+				require.ErrorIs(t, err, ami.ErrAuth)
+				require.NotEmpty(t, given)
+				require.Contains(t, text.String(), "You are not admin/[redacted], are you?")
+				require.NotContains(t, text.String(), given)
+				for err := err; err != nil; err = unwrap(err) {
+					require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), given)
+				}
+			})
+		})
+	}
+}

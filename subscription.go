@@ -163,7 +163,7 @@ func (s *Subscription) All(ctx context.Context) iter.Seq2[event.Event, error] {
 			}
 			for len(b.events) > 0 && !s.stopped(ctx) {
 				// Taken before it is yielded: the body has it, even if it panics.
-				if !yield(b.next(), nil) {
+				if !yield(s.next(&b), nil) {
 					return
 				}
 			}
@@ -250,11 +250,17 @@ func (s *Subscription) take(b *batch, room []event.Event) bool {
 	more := s.buffer.len() > 0
 	s.mu.Unlock()
 	s.note(dropped)
-	s.hub.delivered.Add(uint64(len(b.events)))
 	if more {
 		s.signal() // for another consumer
 	}
 	return len(b.events) > 0
+}
+
+// next takes the first event of b for a consumer. It is delivered from then on, not
+// when it was fetched: what All puts back would have to be taken off the counter.
+func (s *Subscription) next(b *batch) event.Event {
+	s.hub.delivered.Add(1)
+	return b.next()
 }
 
 func (s *Subscription) buffered() int {
@@ -279,7 +285,6 @@ func (s *Subscription) putBack(b *batch) {
 	if len(b.events) == 0 {
 		return
 	}
-	s.hub.delivered.Add(-uint64(len(b.events)))
 	s.mu.Lock()
 	s.buffer.putBack(*b)
 	s.mu.Unlock()
@@ -358,7 +363,9 @@ func (s *Subscription) lossy() bool {
 func (s *Subscription) losses() (node string, delta, total uint64, depth int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.buffer.dropped
 	s.buffer.expire()
+	s.hub.dropped.Add(s.buffer.dropped - before) // told now: no summary is to be noted
 	node, delta = s.buffer.losses()
 	return node, delta, s.buffer.dropped, s.buffer.len()
 }
@@ -384,7 +391,7 @@ func (s *Subscription) pump() {
 		if len(b.events) == 0 {
 			return
 		}
-		e := b.next()
+		e := s.next(&b)
 		select {
 		case s.out <- e:
 			continue

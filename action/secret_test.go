@@ -6,8 +6,11 @@ import (
 	"encoding/xml"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/action"
@@ -33,6 +36,47 @@ func TestSecret(t *testing.T) { // G2
 	require.NoError(t, err)
 	require.Contains(t, string(b), "<S>[redacted]</S>")
 	require.Equal(t, "[redacted]", s.LogValue().String())
+}
+
+// texts returns all texts that reflection finds in v, unexported fields included.
+func texts(v reflect.Value) (found []string) {
+	switch v.Kind() {
+	case reflect.String:
+		found = append(found, v.String())
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			found = texts(v.Elem())
+		}
+	case reflect.Struct:
+		for _, f := range v.Fields() {
+			found = append(found, texts(f)...)
+		}
+	}
+	return found
+}
+
+// A failing takes what a failed assertion prints.
+type failing struct{ printed strings.Builder }
+
+func (f *failing) Errorf(format string, args ...any) { fmt.Fprintf(&f.printed, format, args...) }
+
+// TestSecretByReflection: what follows pointers and asks no method finds nothing, be
+// it a dumper or a test that fails (G2).
+func TestSecretByReflection(t *testing.T) {
+	type nested struct {
+		Name   string
+		s      action.Secret
+		Secret action.Secret
+		p      *action.Secret
+	}
+	s := action.NewSecret("canary")
+	v := nested{"seen", s, s, &s}
+	require.Equal(t, []string{"seen"}, texts(reflect.ValueOf(&v)))
+	var out failing
+	require.False(t, assert.Equal(&out, v, nested{Name: "other"}))
+	require.Contains(t, out.printed.String(), "seen")
+	require.NotContains(t, out.printed.String(), "canary")
+	require.Equal(t, s, action.Login{Secret: s}.Secret)
 }
 
 // TestPrinting: actions print what they are for, and no value that may be a

@@ -1,10 +1,13 @@
 package asynclog_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -116,7 +119,7 @@ func TestWarnings(t *testing.T) {
 		e, ok := errors.AsType[*asynclog.PanicError](st.LastError)
 		require.True(t, ok)
 		require.Equal(t, "oops", e.Value)
-		require.EqualError(t, e, "asynclog: the sink panicked: oops")
+		require.EqualError(t, e, "asynclog: the sink panicked: string")
 	})
 }
 
@@ -244,3 +247,63 @@ func TestFlushWaitsForTheRecordInHand(t *testing.T) {
 		require.Equal(t, "1", s.seen()[0])
 	})
 }
+
+// TestSinkTells: a sink that fails tells no secret, neither in the warning about it
+// nor in Stats, whatever they are printed with (G2).
+func TestSinkTells(t *testing.T) {
+	const canary = "canary-5ecr3t"
+	refused := errors.New(`Post "https://log/?token=` + canary + `": connection refused`)
+	var none *net.OpError
+	for name, tc := range map[string]struct {
+		handle func(context.Context) error
+		says   string
+	}{
+		"error":           {func(context.Context) error { return refused }, `Post "https://log/?token=[redacted]`},
+		"panic":           {func(context.Context) error { panic("the record was " + canary) }, "asynclog: the sink panicked: string"},
+		"panic, error":    {func(context.Context) error { panic(refused) }, "asynclog: the sink panicked: *errors.errorString"},
+		"panic, runtime":  {func(context.Context) error { return []error{}[len(canary)] }, "asynclog: the sink panicked: runtime error: index out of range [13] with length 0"},
+		"error, nil":      {func(context.Context) error { return none }, "<nil>"},
+		"error, panicked": {func(context.Context) error { return deep{} }, "asynclog: the sink panicked: string"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				s := newSink()
+				s.on("bad", tc.handle)
+				h := open(t, s)
+				slog.New(h).Info("bad")
+				flush(t, h)
+				synctest.Wait()
+				require.Len(t, s.warnings(), 1)
+				told, ok := s.warnings()[0]["last_error"].(error)
+				require.True(t, ok)
+				for _, err := range []error{told, h.Stats().LastError} {
+					require.EqualError(t, err, tc.says)
+					var out bytes.Buffer
+					slog.New(slog.NewJSONHandler(&out, nil)).Info("m", "e", err, "s", h.Stats())
+					b, jsonErr := json.Marshal(map[string]any{"e": err, "s": h.Stats()})
+					require.NoError(t, jsonErr)
+					require.NotContains(t, fmt.Sprintf("%v %+v %#v %s %q %v %#v", err, err, err, err, err, h.Stats(), h.Stats())+string(b)+out.String(), canary)
+				}
+			})
+		})
+	}
+	require.ErrorIs(t, func() error {
+		h := open(t, slogFunc(func() error { return refused }))
+		slog.New(h).Info("bad")
+		flush(t, h)
+		return h.Stats().LastError
+	}(), refused)
+}
+
+// deep is an error that panics with a secret when it is printed.
+type deep struct{}
+
+func (deep) Error() string { panic("canary-5ecr3t") }
+
+// A slogFunc is a sink.
+type slogFunc func() error
+
+func (slogFunc) Enabled(context.Context, slog.Level) bool    { return true }
+func (f slogFunc) Handle(context.Context, slog.Record) error { return f() }
+func (f slogFunc) WithAttrs([]slog.Attr) slog.Handler        { return f }
+func (f slogFunc) WithGroup(string) slog.Handler             { return f }

@@ -183,6 +183,8 @@ func (q *queue) call(sink func() error, settle func(why int, err error)) {
 			err = &PanicError{Value: v}
 		}
 	}()
-	err = sink()
+	if err = sink(); err != nil {
+		err = &sinkError{policy.Text(err.Error()), err} // may panic: it is the sink's
+	}
 	why = byError
 }

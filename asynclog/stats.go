@@ -29,7 +29,7 @@ type Stats struct {
 	Delivered uint64            // records that the sink has taken, or whose level its derived handler did not want
 	Queued    int               // records that wait, and the one that the sink has in hand
 	Dropped   map[Reason]uint64 // records that are lost; all reasons are in it
-	LastError error             // of the sink: what it returned, or a *PanicError; nil if there was none
+	LastError error             // of the sink: what it returned, wrapped, secrets in the text hidden, or a *PanicError; nil if there was none
 }
 
 // Stats returns the counters. It never waits for the sink.
