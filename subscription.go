@@ -46,8 +46,8 @@ func FromNode(keys ...string) SubOption {
 
 // Where delivers only events for which match returns true. It is called on the
 // dispatcher's goroutine, for every event that passes the other filters, and
-// must be quick and never block. If it panics the event is taken for no match;
-// the panic is counted (DeliveryStats.PredicatePanics), and the first one logged.
+// must be quick and never block. If it panics, or calls runtime.Goexit as a failed
+// assertion does, the event is taken for no match; that is counted (DeliveryStats.PredicatePanics), and the first one logged.
 func Where(match func(event.Event) bool) SubOption {
 	return func(c *subConfig) { c.where = match }
 }
@@ -294,11 +294,29 @@ func (s *Subscription) putBack(b *batch) {
 
 // offer filters a batch and buffers what is left. The dispatcher calls it.
 func (s *Subscription) offer(batch []event.Event) {
-	// Before the lock: predicates are code of users, which may ask for Dropped.
+	// Before the lock: predicates are code of users, which may ask for Dropped. One
+	// that calls runtime.Goexit lets nothing run but what is deferred.
 	s.wanted = s.wanted[:0]
-	for i := range batch {
+	defer s.put(batch)
+	s.filter(batch)
+}
+
+// filter notes which events of a batch are wanted, from the first that it has not
+// noted on.
+func (s *Subscription) filter(batch []event.Event) {
+	defer func() {
+		if len(s.wanted) < len(batch) { // runtime.Goexit
+			s.wanted = append(s.wanted, false)
+			s.filter(batch)
+		}
+	}()
+	for i := len(s.wanted); i < len(batch); i++ {
 		s.wanted = append(s.wanted, s.wants(&batch[i]))
 	}
+}
+
+// put buffers the events of a batch that are wanted.
+func (s *Subscription) put(batch []event.Event) {
 	took := false
 	s.mu.Lock()
 	before := s.buffer.dropped
@@ -333,15 +351,23 @@ func (s *Subscription) wants(e *event.Event) bool {
 	return s.cfg.where == nil || s.matches(e)
 }
 
+// goexit stands in a log record for a predicate that calls runtime.Goexit.
+type goexit struct{}
+
 // matches runs the user's predicate; its panic stays here.
 func (s *Subscription) matches(e *event.Event) (ok bool) {
+	returned := false
 	defer func() {
 		if p := recover(); p != nil {
 			ok = false
 			s.hub.panicked(e, p)
+		} else if !returned {
+			s.hub.panicked(e, goexit{})
 		}
 	}()
-	return s.cfg.where(*e)
+	ok = s.cfg.where(*e)
+	returned = true
+	return ok
 }
 
 // note has drops logged some time. The caller does not hold mu.
