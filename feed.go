@@ -37,10 +37,20 @@ func (f *feed) push(events []event.Event) (behind bool) { return f.queue.Push(ev
 func (f *feed) interested() bool { return len(*f.subs.Load()) > 0 }
 
 // deliver runs on the dispatcher.
-func (f *feed) deliver(batch []event.Event) {
-	for _, l := range *f.subs.Load() {
-		if behind := l.mark.Behind(batch); len(behind) > 0 {
-			l.sub.offer(behind)
+func (f *feed) deliver(batch []event.Event) { offer(*f.subs.Load(), batch) }
+
+// offer offers a batch to subscriptions. One whose predicate calls runtime.Goexit
+// ends the dispatcher's goroutine, but not before all others have had the batch.
+func offer(subs []*listener, batch []event.Event) {
+	i := 0
+	defer func() {
+		if i < len(subs) {
+			offer(subs[i+1:], batch)
+		}
+	}()
+	for ; i < len(subs); i++ {
+		if behind := subs[i].mark.Behind(batch); len(behind) > 0 {
+			subs[i].sub.offer(behind)
 		}
 	}
 }

@@ -64,11 +64,23 @@ func (h *hub) start() {
 func (h *hub) dispatch() {
 	if h.live && !h.dispatching && len(h.subs) > 0 {
 		h.dispatching = true
-		h.serving.Go(func() {
-			defer close(h.served)
-			h.dispatcher.Run()
-		})
+		h.serving.Go(h.serve)
 	}
+}
+
+// serve is the dispatcher's goroutine. A predicate that calls runtime.Goexit ends it;
+// another one takes its place.
+func (h *hub) serve() {
+	gone := true
+	defer func() {
+		if gone {
+			h.serving.Go(h.serve)
+			return
+		}
+		close(h.served)
+	}()
+	h.dispatcher.Run()
+	gone = false
 }
 
 // join makes the way for the events of one more node.

@@ -43,11 +43,12 @@ type lane struct {
 	verdict error         // of that
 
 	// Owned by the supervisor goroutine.
-	secret callback[Secret]
-	secure callback[*tls.Config]
-	retry  *supervise.Retry
-	epoch  uint64    // of the last session
-	lostAt time.Time // when it ended; zero while it is up
+	secret  callback[Secret]
+	secure  callback[*tls.Config]
+	retry   *supervise.Retry
+	reached State     // by the attempt or the session
+	epoch   uint64    // of the last session
+	lostAt  time.Time // when it ended; zero while it is up
 }
 
 type laneCounters struct {
@@ -91,6 +92,7 @@ func (l *lane) supervise(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		l.reached = Disconnected
 		s, err := l.attempt(ctx)
 		if err == nil {
 			l.count.connects.Add(1)
@@ -205,7 +207,12 @@ func (l *lane) awaitTurn(ctx context.Context) (permit bool, err error) {
 }
 
 // set moves the state of the lane.
-func (l *lane) set(to State, reason error) { l.state.set(to, l.epoch, reason) }
+func (l *lane) set(to State, reason error) {
+	if to != Disconnected {
+		l.reached = to
+	}
+	l.state.set(to, l.epoch, reason)
+}
 
 // down counts an action lane in or out that is down.
 func (l *lane) down(change int, reason error) {

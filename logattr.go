@@ -32,6 +32,7 @@ const (
 	attrNextRetryAt   = "next_retry_at"
 	attrBreaker       = "breaker"
 	attrReason        = "reason"
+	attrState         = "state"
 	attrFrom          = "from"
 	attrTo            = "to"
 	attrActionID      = "action_id"

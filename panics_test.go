@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,5 +252,37 @@ func TestBroadcastOfBrokenAction(t *testing.T) { // C8
 		})
 		require.NoError(t, cl.Close())
 		require.NoError(t, <-done)
+	})
+}
+
+// TestPredicateThatEndsItsGoroutine: as a failed assertion in it does. Its subscription
+// goes without that event, and counts it as a panic; no other event of anybody is lost.
+func TestPredicateThatEndsItsGoroutine(t *testing.T) { // C8
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		log := newLogbook()
+		c := dial(t, srv, ami.WithLogger(slog.New(log)))
+		before := c.Subscribe(ami.Named("Test"))
+		odd := c.Subscribe(ami.Named("Test"), ami.Where(func(e event.Event) bool {
+			if n := e.Get("N"); n == "3" || n == "4" || n == "20" {
+				runtime.Goexit()
+			}
+			return true
+		}))
+		behind := c.Subscribe(ami.Named("Test"))
+		broadcast(srv, 1, 10)
+		broadcast(srv, 11, 20)
+		require.EqualValues(t, 3, c.Stats().Delivery.PredicatePanics)
+		found := log.find("a subscription's predicate panicked")
+		require.Len(t, found, 1)
+		require.Equal(t, "ami.goexit", found[0]["panic"])
+		for _, sub := range []*ami.Subscription{before, behind} {
+			got, lost := buffered(t, sub)
+			require.Equal(t, numbers(1, 20), got)
+			require.Zero(t, lost)
+		}
+		got, _ := buffered(t, odd)
+		require.Equal(t, slices.Concat(numbers(1, 2), numbers(5, 19)), got)
+		broadcast(srv, 20, 20) // on the way to the end
+		require.NoError(t, c.Close())
 	})
 }

@@ -67,11 +67,31 @@ func TestReconnectIsToldAndCounted(t *testing.T) { // D5, D8, G1, G4
 		for i, a := range attempts {
 			require.EqualValues(t, i, a, "0 is the loss, then each attempt")
 		}
+		require.Equal(t, append([]any{"ready"}, slices.Repeat([]any{"connecting"}, int(s.Failures))...), log.values("disconnected", "state"))
 		require.Equal(t, []any{int64(1), int64(s.Failures) + 1}, log.values("connected", "attempt"))
 		for _, key := range []string{"server_key", "host", "port", "backoff", "next_retry_at", "breaker", "reason"} {
 			require.Len(t, slices.DeleteFunc(log.values("disconnected", key), func(v any) bool { return v == nil || v == "" }), len(attempts), key)
 		}
 	})
+}
+
+// TestStateThatWasReached: the record of an attempt says how far it came.
+func TestStateThatWasReached(t *testing.T) { // G1
+	for state, faults := range map[string]amitest.Faults{
+		"connecting":     {Refuse: true},
+		"connected":      {BannerDelay: time.Hour},
+		"authenticating": {LoginError: "Authentication failed"},
+	} {
+		t.Run(state, func(t *testing.T) {
+			bubble(t, func(t *testing.T, srv *amitest.Server) {
+				srv.SetFaults(faults)
+				log := newRegister()
+				_, err := ami.Dial(t.Context(), node(srv), ami.WithDialer(srv.DialContext), ami.WithLogger(slog.New(log)))
+				require.Error(t, err)
+				require.Equal(t, []any{state}, log.values("disconnected", "state"))
+			})
+		})
+	}
 }
 
 // TestBreakerIsToldAndCounted: each change of the breaker is one record and counts

@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,8 +45,8 @@ func FromNode(keys ...string) SubOption {
 
 // Where delivers only events for which match returns true. It is called on the
 // dispatcher's goroutine, for every event that passes the other filters, and
-// must be quick and never block. If it panics the event is taken for no match;
-// the panic is counted (DeliveryStats.PredicatePanics), and the first one logged.
+// must be quick and never block. If it panics, or calls runtime.Goexit as a failed
+// assertion does, the event is taken for no match; that is counted (DeliveryStats.PredicatePanics), and the first one logged.
 func Where(match func(event.Event) bool) SubOption {
 	return func(c *subConfig) { c.where = match }
 }
@@ -290,58 +289,6 @@ func (s *Subscription) putBack(b *batch) {
 	s.mu.Unlock()
 	*b = batch{}
 	s.signal()
-}
-
-// offer filters a batch and buffers what is left. The dispatcher calls it.
-func (s *Subscription) offer(batch []event.Event) {
-	// Before the lock: predicates are code of users, which may ask for Dropped.
-	s.wanted = s.wanted[:0]
-	for i := range batch {
-		s.wanted = append(s.wanted, s.wants(&batch[i]))
-	}
-	took := false
-	s.mu.Lock()
-	before := s.buffer.dropped
-	for i := range batch {
-		e := &batch[i]
-		s.buffer.lose(e.Node, e.Lost) // by the node's queue
-		if !s.wanted[i] {
-			s.buffer.carry += e.Lost
-			continue
-		}
-		took = true
-		s.buffer.put(*e)
-	}
-	dropped := s.buffer.dropped - before
-	s.mu.Unlock()
-	if took {
-		s.signal()
-	}
-	s.note(dropped)
-}
-
-func (s *Subscription) wants(e *event.Event) bool {
-	if _, gap := e.Gap(); gap {
-		return true
-	}
-	if len(s.cfg.names) > 0 {
-		name := e.Name()
-		if !slices.ContainsFunc(s.cfg.names, func(n string) bool { return strings.EqualFold(n, name) }) {
-			return false
-		}
-	}
-	return s.cfg.where == nil || s.matches(e)
-}
-
-// matches runs the user's predicate; its panic stays here.
-func (s *Subscription) matches(e *event.Event) (ok bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			ok = false
-			s.hub.panicked(e, p)
-		}
-	}()
-	return s.cfg.where(*e)
 }
 
 // note has drops logged some time. The caller does not hold mu.

@@ -61,7 +61,7 @@ func (l *lane) logConnected(s *session, attempt int) {
 
 func (l *lane) logDisconnected(attempt int, wait time.Duration, err error) {
 	c := l.client
-	l.log.Warn(msgDisconnected, attrHost, c.host, attrPort, c.port, attrEpoch, l.epoch, attrAttempt, attempt, attrBackoff, wait,
+	l.log.Warn(msgDisconnected, attrHost, c.host, attrPort, c.port, attrEpoch, l.epoch, attrAttempt, attempt, attrState, l.reached.String(), attrBackoff, wait,
 		attrNextRetryAt, time.Now().Add(wait), attrBreaker, l.retry.Breaker(), attrReason, err.Error())
 }
 

@@ -3,13 +3,17 @@
 package action
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
 
 // AGI gives a command to a channel that is in async AGI
 // (res/res_agi.c:action_add_agi_cmd). Privilege agi. The Response only says
-// that it was begun: what becomes of it is told by the event AsyncAGIExec.
+// that it was begun: what becomes of it is told by the event AsyncAGIExec. It
+// prints and marshals without Command, which may hold a secret.
 type AGI struct {
 	Channel   string // required
 	Command   string // required
@@ -35,3 +39,16 @@ func (AGI) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strateg
 func (AGI) Decode(a Answer) Success {
 	return Success{a}
 }
+
+// String returns the parameters, and a mark in place of Command.
+func (a AGI) String() string {
+	return fmt.Sprintf("AGI Channel=%q Command=%s CommandID=%q", a.Channel, redacted, a.CommandID)
+}
+
+// Format makes every verb print what String returns.
+func (a AGI) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a AGI) MarshalText() ([]byte, error) { return []byte(a.String()), nil }

@@ -1,7 +1,10 @@
 package action_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -184,7 +187,18 @@ func TestReplyEvents(t *testing.T) { // C2
 // TestValuesThatMayBeSecrets print and marshal without them (G2).
 func TestValuesThatMayBeSecrets(t *testing.T) {
 	for _, v := range []any{
+		action.AGI{Channel: "c", Command: "SET VARIABLE X canary"},
+		action.Command{Command: "database put tokens 2001 canary"},
 		action.DBPut{Family: "f", Key: "k", Val: "canary"},
+		action.DialplanExtensionAdd{Application: "Authenticate", ApplicationData: "canary"},
+		action.JabberSend{Message: "canary"},
+		action.MessageSend{Body: "canary", Base64Body: "canary", Variables: []action.Variable{{Name: "TOKEN", Value: "canary"}}},
+		action.MixMonitor{Command: "curl -u me:canary"},
+		action.Originate{Application: "Authenticate", Data: "canary", Variables: []action.Variable{{Name: "TOKEN", Value: "canary"}}},
+		action.PlayDTMF{Digit: "canary"},
+		action.PlayMF{Digit: "canary"},
+		action.QueueLog{Message: "canary"},
+		action.SendText{Message: "canary"},
 		action.UpdateConfig{Changes: []action.ConfigChange{{Var: "secret", Value: "canary", Match: "canary"}}},
 		action.ConfigLine{Name: "secret", Value: "canary"},
 		event.Channel{Variables: []event.Variable{{Name: "TOKEN", Value: "canary"}}},
@@ -192,6 +206,14 @@ func TestValuesThatMayBeSecrets(t *testing.T) {
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 			require.NotContains(t, fmt.Sprintf(verb, v), "canary", "%s of %T", verb, v)
+			require.NotContains(t, fmt.Sprintf(verb, []any{v}), "canary", "%s of %T", verb, v)
 		}
+		b, err := json.Marshal(v)
+		require.NoError(t, err)
+		require.NotContains(t, string(b), "canary", "JSON of %T", v)
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("m", "v", v)
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", v)
+		require.NotContains(t, log.String(), "canary", "slog of %T", v)
 	}
 }

@@ -3,6 +3,9 @@
 package action
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
@@ -10,7 +13,8 @@ import (
 // Command runs a command of Asterisk's CLI. The output lines are there also
 // when the command fails, which makes it an *ami.ActionError; Asterisk refuses
 // module load, module unload and restart gracefully
-// (main/manager.c:action_command). Privilege command.
+// (main/manager.c:action_command). Privilege command. It prints and marshals
+// without Command, which may hold a secret.
 type Command struct {
 	Command string // required
 }
@@ -27,6 +31,19 @@ func (a Command) AppendFields(dst []frame.Field) ([]frame.Field, error) {
 
 // Strategy implements Action.
 func (Command) Strategy() strategy.Strategy { return strategy.Strategy{Kind: strategy.Command} }
+
+// String returns the parameters, and a mark in place of Command.
+func (a Command) String() string {
+	return fmt.Sprintf("Command Command=%s", redacted)
+}
+
+// Format makes every verb print what String returns.
+func (a Command) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a Command) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // CoreSettings asks for Asterisk's version and limits
 // (main/manager.c:action_coresettings). Privilege system or reporting.

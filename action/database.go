@@ -119,8 +119,9 @@ func (DBGetTree) Decode(a Answer) []event.DBGetTreeResponse {
 	return items[event.DBGetTreeResponse](a)
 }
 
-// DBPut writes an entry of Asterisk's database. It prints and marshals without
-// the value, which may be a secret (main/db.c:manager_dbput). Privilege system.
+// DBPut writes an entry of Asterisk's database (main/db.c:manager_dbput).
+// Privilege system. It prints and marshals without Val, which may hold a
+// secret.
 type DBPut struct {
 	Family string // required
 	Key    string // required

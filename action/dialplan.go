@@ -3,13 +3,17 @@
 package action
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
 
 // DialplanExtensionAdd adds an extension to the dialplan that is loaded
-// (pbx/pbx_config.c:manager_dialplan_extension_add). Privilege system.
+// (pbx/pbx_config.c:manager_dialplan_extension_add). Privilege system. It
+// prints and marshals without ApplicationData, which may hold a secret.
 type DialplanExtensionAdd struct {
 	Context         string // required
 	Extension       string // required
@@ -43,6 +47,19 @@ func (DialplanExtensionAdd) Strategy() strategy.Strategy {
 func (DialplanExtensionAdd) Decode(a Answer) Success {
 	return Success{a}
 }
+
+// String returns the parameters, and a mark in place of ApplicationData.
+func (a DialplanExtensionAdd) String() string {
+	return fmt.Sprintf("DialplanExtensionAdd Context=%q Extension=%q Priority=%q Application=%q ApplicationData=%s Replace=%v", a.Context, a.Extension, a.Priority, a.Application, redacted, a.Replace)
+}
+
+// Format makes every verb print what String returns.
+func (a DialplanExtensionAdd) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a DialplanExtensionAdd) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // DialplanExtensionRemove removes an extension from the dialplan that is loaded
 // (pbx/pbx_config.c:manager_dialplan_extension_remove). Privilege system.

@@ -3,6 +3,8 @@
 package action
 
 import (
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/apn/ami/frame"
@@ -10,7 +12,8 @@ import (
 )
 
 // PlayDTMF plays a DTMF digit to a channel
-// (apps/app_senddtmf.c:manager_play_dtmf). Privilege call.
+// (apps/app_senddtmf.c:manager_play_dtmf). Privilege call. It prints and
+// marshals without Digit, which may hold a secret.
 type PlayDTMF struct {
 	Channel  string        // required
 	Digit    string        // required
@@ -39,8 +42,22 @@ func (PlayDTMF) Decode(a Answer) Success {
 	return Success{a}
 }
 
+// String returns the parameters, and a mark in place of Digit.
+func (a PlayDTMF) String() string {
+	return fmt.Sprintf("PlayDTMF Channel=%q Digit=%s Duration=%v Receive=%v", a.Channel, redacted, a.Duration, a.Receive)
+}
+
+// Format makes every verb print what String returns.
+func (a PlayDTMF) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a PlayDTMF) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
 // PlayMF plays an MF digit to a channel (apps/app_mf.c:manager_play_mf).
-// Privilege call.
+// Privilege call. It prints and marshals without Digit, which may hold a
+// secret.
 type PlayMF struct {
 	Channel  string        // required
 	Digit    string        // required
@@ -66,6 +83,19 @@ func (PlayMF) Strategy() strategy.Strategy { return strategy.Strategy{Kind: stra
 func (PlayMF) Decode(a Answer) Success {
 	return Success{a}
 }
+
+// String returns the parameters, and a mark in place of Digit.
+func (a PlayMF) String() string {
+	return fmt.Sprintf("PlayMF Channel=%q Digit=%s Duration=%v", a.Channel, redacted, a.Duration)
+}
+
+// Format makes every verb print what String returns.
+func (a PlayMF) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a PlayMF) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // SendFlash sends a flash to a channel
 // (apps/app_senddtmf.c:manager_send_flash). Privilege call.

@@ -3,12 +3,16 @@
 package action
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
 
 // MessageSend sends a text message outside a call
-// (main/message.c:action_messagesend). Privilege message.
+// (main/message.c:action_messagesend). Privilege message. It prints and
+// marshals without Body and Base64Body, which may hold a secret.
 type MessageSend struct {
 	Destination string
 	To          string // may be required
@@ -41,8 +45,22 @@ func (MessageSend) Decode(a Answer) Success {
 	return Success{a}
 }
 
+// String returns the parameters, and a mark in place of Body and Base64Body.
+func (a MessageSend) String() string {
+	return fmt.Sprintf("MessageSend Destination=%q To=%q From=%q Body=%s Base64Body=%s Variable=%v", a.Destination, a.To, a.From, redacted, redacted, a.Variables)
+}
+
+// Format makes every verb print what String returns.
+func (a MessageSend) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a MessageSend) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
 // SendText sends a text to a channel in a call
-// (main/manager.c:action_sendtext). Privilege call.
+// (main/manager.c:action_sendtext). Privilege call. It prints and marshals
+// without Message, which may hold a secret.
 type SendText struct {
 	Channel     string // required
 	Message     string // required
@@ -68,3 +86,16 @@ func (SendText) Strategy() strategy.Strategy { return strategy.Strategy{Kind: st
 func (SendText) Decode(a Answer) Success {
 	return Success{a}
 }
+
+// String returns the parameters, and a mark in place of Message.
+func (a SendText) String() string {
+	return fmt.Sprintf("SendText Channel=%q Message=%s Content-Type=%q", a.Channel, redacted, a.ContentType)
+}
+
+// Format makes every verb print what String returns.
+func (a SendText) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a SendText) MarshalText() ([]byte, error) { return []byte(a.String()), nil }

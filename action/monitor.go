@@ -3,6 +3,9 @@
 package action
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
@@ -35,7 +38,8 @@ func (ChangeMonitor) Decode(a Answer) Success {
 }
 
 // MixMonitor records a channel (apps/app_mixmonitor.c:manager_mixmonitor).
-// Privilege system.
+// Privilege system. It prints and marshals without Command, which may hold a
+// secret.
 type MixMonitor struct {
 	Channel string // required
 	File    string
@@ -72,6 +76,19 @@ type MixMonitorResult struct {
 
 	MixMonitorID string
 }
+
+// String returns the parameters, and a mark in place of Command.
+func (a MixMonitor) String() string {
+	return fmt.Sprintf("MixMonitor Channel=%q File=%q Options=%q Command=%s", a.Channel, a.File, a.Options, redacted)
+}
+
+// Format makes every verb print what String returns.
+func (a MixMonitor) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a MixMonitor) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // MixMonitorMute mutes or unmutes a direction of a recording
 // (apps/app_mixmonitor.c:manager_mute_mixmonitor). Privilege system or call.

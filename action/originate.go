@@ -21,6 +21,8 @@ import (
 // is 0 failure, 1 hangup, 3 no answer, 4 answered, 5 busy, 8 congestion
 // (main/pbx.c:pbx_dial_reason). Without Async, Asterisk answers when the call is
 // answered or failed, and nothing else on the same session until then.
+//
+// It prints and marshals without Data, which may hold a secret.
 type Originate struct {
 	Channel string // technology/data, as for Dial
 
@@ -46,6 +48,20 @@ type Originate struct {
 	OtherChannelID string // of the second half of a Local channel
 	PreDialGoSub   string // only without Async, and with Exten
 }
+
+// String returns who is called and what for, and a mark in place of Data.
+func (a Originate) String() string {
+	return fmt.Sprintf("Originate Channel=%q Context=%q Exten=%q Priority=%q Application=%q Data=%s Async=%v Variables=%v",
+		a.Channel, a.Context, a.Exten, a.Priority, a.Application, redacted, a.Async, a.Variables)
+}
+
+// Format makes every verb print what String returns.
+func (a Originate) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a Originate) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // A Variable is a channel variable or a dialplan function that can be set. It
 // prints and marshals without its value, which may be a secret.

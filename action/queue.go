@@ -3,6 +3,8 @@
 package action
 
 import (
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/apn/ami/event"
@@ -82,7 +84,8 @@ func (QueueChangePriorityCaller) Decode(a Answer) Success {
 }
 
 // QueueLog writes an event to the queue log
-// (apps/app_queue.c:manager_queue_log_custom). Privilege agent.
+// (apps/app_queue.c:manager_queue_log_custom). Privilege agent. It prints and
+// marshals without Message, which may hold a secret.
 type QueueLog struct {
 	Queue     string // required
 	Event     string // required
@@ -112,6 +115,19 @@ func (QueueLog) Strategy() strategy.Strategy { return strategy.Strategy{Kind: st
 func (QueueLog) Decode(a Answer) Success {
 	return Success{a}
 }
+
+// String returns the parameters, and a mark in place of Message.
+func (a QueueLog) String() string {
+	return fmt.Sprintf("QueueLog Queue=%q Event=%q Uniqueid=%q Interface=%q Message=%s", a.Queue, a.Event, a.Uniqueid, a.Interface, redacted)
+}
+
+// Format makes every verb print what String returns.
+func (a QueueLog) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a QueueLog) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // QueueMemberRingInUse says whether a member is called while in use
 // (apps/app_queue.c:manager_queue_member_ringinuse). Privilege agent.

@@ -73,7 +73,7 @@ func TestSecretByReflection(t *testing.T) {
 	v := nested{"seen", s, s, &s}
 	require.Equal(t, []string{"seen"}, texts(reflect.ValueOf(&v)))
 	var out failing
-	require.False(t, assert.Equal(&out, v, nested{Name: "other"}))
+	require.False(t, assert.Equal(&out, nested{Name: "other"}, v))
 	require.Contains(t, out.printed.String(), "seen")
 	require.NotContains(t, out.printed.String(), "canary")
 	require.Equal(t, s, action.Login{Secret: s}.Secret)

@@ -3,12 +3,16 @@
 package action
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/strategy"
 )
 
 // JabberSend sends an XMPP message (res/res_xmpp.c:manager_jabber_send).
-// Privilege system.
+// Privilege system. It prints and marshals without Message, which may hold a
+// secret.
 type JabberSend struct {
 	Jabber     string // required
 	Message    string // required
@@ -36,3 +40,16 @@ func (JabberSend) Strategy() strategy.Strategy {
 func (JabberSend) Decode(a Answer) Success {
 	return Success{a}
 }
+
+// String returns the parameters, and a mark in place of Message.
+func (a JabberSend) String() string {
+	return fmt.Sprintf("JabberSend Jabber=%q Message=%s ScreenName=%q", a.Jabber, redacted, a.ScreenName)
+}
+
+// Format makes every verb print what String returns.
+func (a JabberSend) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (a JabberSend) MarshalText() ([]byte, error) { return []byte(a.String()), nil }

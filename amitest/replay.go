@@ -2,15 +2,32 @@ package amitest
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"time"
 )
 
-// A Chunk is one read or write of a recorded conversation.
+// A Chunk is one read or write of a recorded conversation. It prints without its
+// bytes, which may hold secrets.
 type Chunk struct {
 	At     time.Duration // since the connection was made
 	Server bool          // sent by Asterisk; false: by the client
 	EOF    bool          // Asterisk closed the connection; Bytes is empty
 	Bytes  []byte
+}
+
+// String returns who has sent how much when.
+func (c Chunk) String() string {
+	who := "client"
+	if c.Server {
+		who = "server"
+	}
+	return fmt.Sprintf("%v %s %d bytes", c.At, who, len(c.Bytes))
+}
+
+// Format makes every verb print what String returns.
+func (c Chunk) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, c.String()) // a fmt.State has nowhere to report to
 }
 
 // WithReplay makes the server play a recording to every client in place of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -43,6 +44,14 @@ type Server struct {
 
 	ledger  ledger
 	changed chan struct{} // closed at the next change; nil while nobody waits
+}
+
+// String returns the address, and nothing of the users.
+func (srv *Server) String() string { return "fake Asterisk at " + srv.addr }
+
+// Format makes every verb print what String returns.
+func (srv *Server) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, srv.String()) // a fmt.State has nowhere to report to
 }
 
 var servers atomic.Int64 // for unique names

@@ -3,6 +3,8 @@ package amitest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -45,6 +47,14 @@ type readEvent struct {
 }
 
 var errEnded = errors.New("amitest: session ended")
+
+// String returns the session's number.
+func (s *Session) String() string { return fmt.Sprintf("session %d", s.id) }
+
+// Format makes every verb print what String returns.
+func (s *Session) Format(state fmt.State, _ rune) {
+	_, _ = io.WriteString(state, s.String()) // a fmt.State has nowhere to report to
+}
 
 // ID counts the server's connections from 1.
 func (s *Session) ID() int { return s.id }

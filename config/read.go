@@ -152,7 +152,7 @@ func join(at, key string) string {
 // unknown refuses a key. Below secret it is not shown: it may be the secret.
 func (r *reader) unknown(key *yaml.Node, at string, b *branch) {
 	e := &Error{Path: at, Line: key.Line, Err: ErrUnknownKey, Allowed: "one of " + strings.Join(b.keys, ", ")}
-	hidden := key.Kind != yaml.ScalarNode || b.field != nil && b.field.secret
+	hidden := key.Kind != yaml.ScalarNode || key.Value == "" || b.field != nil && b.field.secret
 	if !hidden {
 		e.Path = join(at, shorten(key.Value))
 	}
@@ -161,6 +161,9 @@ func (r *reader) unknown(key *yaml.Node, at string, b *branch) {
 		e.Allowed = ""
 	}
 	r.refuse(e)
+	if b.field == nil && e.Path == at {
+		delete(r.bad, at) // that says nothing of its other keys
+	}
 }
 
 // scalar takes one value.

@@ -132,6 +132,26 @@ func TestTwiceAndWrong(t *testing.T) { // H1
 line 2: event_queue: contradiction: it stands in line 1 already`)
 }
 
+// TestOddKeyAndWrong: nor does a key without a name that could be shown, in the file or
+// below one of its keys.
+func TestOddKeyAndWrong(t *testing.T) { // H1
+	for _, odd := range []string{`"": 1`, "? [a, b]\n: 1", "? {a: b}\n: 1"} {
+		for at, text := range map[string]string{
+			"":          odd + "\nevent_queue: 3\nkeepalive: {interval: 1ns}\n",
+			"keepalive": "event_queue: 3\nkeepalive:\n  interval: 1ns\n  " + strings.ReplaceAll(odd, "\n", "\n  ") + "\n",
+		} {
+			found := map[string]error{}
+			for _, e := range all(t, parseErr([]byte(text+oneNode))) {
+				found[e.Path] = e
+			}
+			require.Len(t, found, 3, odd)
+			require.ErrorIs(t, found[at], ErrUnknownKey, odd)
+			require.ErrorContains(t, found["event_queue"], "must be 16 to 1000000")
+			require.ErrorContains(t, found["keepalive.interval"], "must be 1s to 1h")
+		}
+	}
+}
+
 // TestErrorAsText: for JSON and YAML as well, without what it wraps.
 func TestErrorAsText(t *testing.T) { // H1
 	e := one(t, parseErr([]byte("event_queue: 3\n"+oneNode)))

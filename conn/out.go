@@ -3,6 +3,8 @@ package conn
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"sync/atomic"
 )
 
@@ -11,7 +13,8 @@ import (
 // reached the peer, or somebody revokes it, after which no byte of it ever
 // leaves. That is what makes "was it sent?" exact.
 //
-// The bytes must not change once the Out is enqueued.
+// The bytes must not change once the Out is enqueued. It prints and marshals without
+// them: they may be a login.
 type Out struct {
 	Bytes []byte
 	state atomic.Uint32
@@ -22,6 +25,17 @@ const (
 	taken
 	revoked
 )
+
+// String returns how many bytes there are.
+func (o *Out) String() string { return fmt.Sprintf("action of %d bytes", len(o.Bytes)) }
+
+// Format makes every verb print what String returns.
+func (o *Out) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, o.String()) // a fmt.State has nowhere to report to
+}
+
+// MarshalText returns what String returns, for JSON and slog.
+func (o *Out) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // Revoke takes the action back. It reports true if no byte of it has been or
 // will be written, false if the writer was first.

@@ -142,7 +142,7 @@ func unescape(s string) string {
 // A Variable is a channel variable that Asterisk shows with events because its
 // name is in channelvars of manager.conf.
 //
-// It prints without its value, which may be a secret.
+// It prints and marshals without its value, which may be a secret.
 type Variable struct{ Name, Value string }
 
 // String returns the name, and a mark in place of the value.
@@ -152,6 +152,9 @@ func (v Variable) String() string { return v.Name + "=[redacted]" }
 func (v Variable) Format(s fmt.State, _ rune) {
 	_, _ = io.WriteString(s, v.String()) // a fmt.State has nowhere to report to
 }
+
+// MarshalText returns what String returns, for JSON and slog.
+func (v Variable) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // An RTCPReport is one block of a report on a stream that was received.
 type RTCPReport struct {

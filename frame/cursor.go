@@ -1,6 +1,10 @@
 package frame
 
-import "strings"
+import (
+	"fmt"
+	"io"
+	"strings"
+)
 
 // A Cursor goes over the lines of a frame from the last to the first, as decoders
 // do that read all of them: cheaper than At for each line. It is a value for one
@@ -23,6 +27,14 @@ func (f *Frame) Backward() Cursor {
 		c.end = offset(c.table, narrow*c.left)
 	}
 	return c
+}
+
+// String returns how many lines are still to come, and nothing of what is in them.
+func (c Cursor) String() string { return fmt.Sprintf("cursor (%d lines left)", c.left) }
+
+// Format makes every verb print what String returns.
+func (c Cursor) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, c.String()) // a fmt.State has nowhere to report to
 }
 
 // Left returns how many lines are still to come.

@@ -3,6 +3,7 @@ package frame
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -40,6 +41,11 @@ type Reader struct {
 	follows follows  // what Response: Follows needs
 	discard bool     // the message broke a limit: skip to its delimiter
 	cut     bool     // discarding: the start of the current line is gone
+}
+
+// Format makes every verb print how many bytes are buffered, and none of them.
+func (r *Reader) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "reader (%d bytes buffered)", r.end-r.message) // a fmt.State has nowhere to report to
 }
 
 // NewReader returns a Reader of src. It reads nothing yet. If lim does not

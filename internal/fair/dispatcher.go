@@ -128,8 +128,10 @@ func (d *Dispatcher) NewQueue(limit, weight int, deliver func([]event.Event)) *Q
 	return &Queue{dispatcher: d, deliver: deliver, weight: weight, ring: NewRing(limit)}
 }
 
-// Run serves until Stop is called, and then once more what is queued by then.
+// Run serves until Stop is called, and then once more what is queued by then. If
+// deliver ends the goroutine (runtime.Goexit), it may be called again and goes on.
 func (d *Dispatcher) Run() {
+	defer d.signal() // who goes on need not wait for an event
 	batch := make([]event.Event, alone)
 	for over := false; !over; {
 		<-d.wake
@@ -177,15 +179,17 @@ func (d *Dispatcher) next() (q *Queue, turn int) {
 // serve gives q its turn. batch is room for the events.
 func (d *Dispatcher) serve(q *Queue, batch []event.Event) {
 	n, more, finished := q.take(batch)
+	defer func() { // also if deliver calls runtime.Goexit
+		if more {
+			d.enlist(q)
+		}
+		if finished != nil {
+			finished()
+		}
+	}()
 	if n > 0 {
 		q.deliver(batch[:n])
 		clear(batch[:n])
-	}
-	if more {
-		d.enlist(q)
-	}
-	if finished != nil {
-		finished()
 	}
 }
 

@@ -43,26 +43,38 @@ func writeAction(b *bytes.Buffer, a catalog.Action) error {
 		fmt.Fprintf(b, "// Decode implements Typed.\nfunc (%s) Decode(a Answer) %s {\n%s}\n\n", a.Name, result, decode)
 	}
 	b.WriteString(extra)
-	if p := private[a.Name]; p != "" {
-		hide(b, a, p)
+	if p := private[a.Name]; p != nil {
+		return hide(b, a, p)
 	}
 	return nil
 }
 
-// hide keeps printing and marshalling from showing one parameter.
-func hide(b *bytes.Buffer, a catalog.Action, private string) {
+// hide keeps printing and marshalling from showing some parameters.
+func hide(b *bytes.Buffer, a catalog.Action, private []string) error {
 	var verbs, args []string
 	for _, p := range a.Params {
-		if p.Name == private {
+		if p.AliasOf != "" || p.DocOnly {
+			continue
+		}
+		if slices.Contains(private, p.Name) {
 			verbs, args = append(verbs, p.Name+"=%s"), append(args, "redacted")
 			continue
 		}
-		verbs, args = append(verbs, p.Name+"=%q"), append(args, "a."+paramName(p))
+		typ, _, err := param(p)
+		if err != nil {
+			return err
+		}
+		verb := "%v"
+		if typ == "string" {
+			verb = "%q"
+		}
+		verbs, args = append(verbs, p.Name+"="+verb), append(args, "a."+paramName(p))
 	}
 	fmt.Fprintf(b, "// String returns the parameters, and a mark in place of %s.\nfunc (a %s) String() string {\nreturn fmt.Sprintf(%q, %s)\n}\n\n",
-		private, a.Name, a.Name+" "+strings.Join(verbs, " "), strings.Join(args, ", "))
+		strings.Join(private, " and "), a.Name, a.Name+" "+strings.Join(verbs, " "), strings.Join(args, ", "))
 	fmt.Fprintf(b, "// Format makes every verb print what String returns.\nfunc (a %s) Format(s fmt.State, _ rune) {\n_, _ = io.WriteString(s, a.String()) // a fmt.State has nowhere to report to\n}\n\n", a.Name)
 	fmt.Fprintf(b, "// MarshalText returns what String returns, for JSON and slog.\nfunc (a %s) MarshalText() ([]byte, error) { return []byte(a.String()), nil }\n\n", a.Name)
+	return nil
 }
 
 // params returns the fields of the struct and the statements that append them.

@@ -40,6 +40,9 @@ func facts(a catalog.Action) []string {
 	case a.Async != nil:
 		s = append(s, outcome(a.Async))
 	}
+	if p := private[a.Name]; p != nil {
+		s = append(s, fmt.Sprintf("It prints and marshals without %s, which may hold a secret.", strings.Join(p, " and ")))
+	}
 	if a.MayDisconnect != "" {
 		s = append(s, fmt.Sprintf("Asterisk closes the session after an internal error (%s).", a.MayDisconnect))
 	}

@@ -117,5 +117,18 @@ var notes = map[string]string{
 	"PJSIPShowMaintenance.Endpoint":  "empty: all",
 }
 
-// private are the parameters that no printing shows: they may hold secrets.
-var private = map[string]string{"DBPut": "Val"}
+// private are the parameters that no printing shows: they may hold secrets, as free
+// text, commands and the digits of a PIN do.
+var private = map[string][]string{
+	"AGI":                  {"Command"},
+	"Command":              {"Command"},
+	"DBPut":                {"Val"},
+	"DialplanExtensionAdd": {"ApplicationData"},
+	"JabberSend":           {"Message"},
+	"MessageSend":          {"Body", "Base64Body"},
+	"MixMonitor":           {"Command"},
+	"PlayDTMF":             {"Digit"},
+	"PlayMF":               {"Digit"},
+	"QueueLog":             {"Message"},
+	"SendText":             {"Message"},
+}

@@ -47,7 +47,7 @@ var words = map[string]string{
 	"DBDelTree":                   "deletes a family of Asterisk's database, or the part of it below Key",
 	"DBGet":                       "reads an entry of Asterisk's database. One that does not exist is an empty list",
 	"DBGetTree":                   "lists the entries of Asterisk's database",
-	"DBPut":                       "writes an entry of Asterisk's database. It prints and marshals without the value, which may be a secret",
+	"DBPut":                       "writes an entry of Asterisk's database",
 	"DeviceStateList":             "lists the states of devices",
 	"DialplanExtensionAdd":        "adds an extension to the dialplan that is loaded",
 	"DialplanExtensionRemove":     "removes an extension from the dialplan that is loaded",
