@@ -48,11 +48,14 @@ one.`,
 	return cmd
 }
 
-// flushing writes at once: somebody watches.
+// flushing writes whole lines at once: somebody watches. What servers have sent is in
+// them.
 type flushing struct{ *output }
 
 func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.output.Write(p)
+	for line := range strings.Lines(string(p)) {
+		f.line("%s", clean(strings.TrimSuffix(line, "\n")))
+	}
 	f.flush()
-	return n, err
+	return len(p), f.err
 }

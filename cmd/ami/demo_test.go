@@ -74,6 +74,22 @@ func TestDemoOnAServer(t *testing.T) {
 	}
 }
 
+// TestDemoObeysNobody: control characters that a server sends are shown, not obeyed.
+func TestDemoObeysNobody(t *testing.T) {
+	srv := fake(t)
+	srv.Handle("Command", func(c *amitest.Call) {
+		c.Success("", amitest.F("Output", "\x1b[2J\u009b2J\u202e\xff"))
+	})
+	secret := write(t, "secret", "secret")
+	e := call(t, "demo", "--for", "10ms", "--addr", srv.Addr(), "--user", "admin", "--secret-file", secret)
+	require.Zero(t, e.code, e.errs)
+	require.Contains(t, e.out, `  \x1b[2J\u009b2J\u202e\xff`+"\n")
+	for line := range strings.Lines(e.out) {
+		line = strings.TrimSuffix(line, "\n")
+		require.Equal(t, clean(line), line)
+	}
+}
+
 // A breaker ends a context when a line that it waits for is printed.
 type breaker struct {
 	bytes.Buffer
