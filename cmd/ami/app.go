@@ -76,6 +76,27 @@ func group(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
 	return c
 }
 
+// strict makes the commands that cobra adds refuse what they do not know, as all
+// others do: by themselves they print a help and succeed.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = fmt.Errorf("unknown command %q for %q", rest[0], path(found))
+				}
+				return err
+			}
+		case "completion":
+			group(cmd).Args = nil
+		}
+	}
+}
+
 // jsonFlag gives a command the flag --json.
 func (a *app) jsonFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&a.out.json, "json", false, "print JSON, one object in a line")
