@@ -209,7 +209,7 @@ func (r *recorder) record(ctx context.Context, c *config.Config, log *slog.Logge
 func (r *recorder) sum(err error) error {
 	t := &r.tape
 	done := recorded{
-		Node: r.node, File: r.name, Events: t.events.Load(), Bytes: t.w.Kept(), Seconds: t.length.Seconds(),
+		Node: r.node, File: r.name, Events: t.w.Events(), Bytes: t.w.Kept(), Seconds: t.length.Seconds(),
 		Lost: t.lost, Gaps: t.gaps, Discarded: t.discarded,
 	}
 	if err != nil {
