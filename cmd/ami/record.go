@@ -167,7 +167,7 @@ func (r *recorder) record(ctx context.Context, c *config.Config, log *slog.Logge
 		return nil
 	case err != nil:
 		s.close()
-		return fmt.Errorf("%s: %w", r.node, err)
+		return fmt.Errorf("%s: %s", r.node, explain(r.node, err))
 	}
 	if err := r.tape.begin(client); err != nil {
 		s.close()
