@@ -32,7 +32,7 @@ one.`,
 			if err != nil {
 				return err
 			}
-			a.started = true
+			a.started, a.out.json = true, d.JSON
 			return d.Run(cmd.Context(), flushing{a.out})
 		},
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, toComplete string) (found []string, _ cobra.ShellCompDirective) {
@@ -49,12 +49,20 @@ one.`,
 }
 
 // flushing writes whole lines at once: somebody watches. What servers have sent is in
-// them.
+// them. As JSON each that is not empty is an object.
 type flushing struct{ *output }
 
 func (f flushing) Write(p []byte) (int, error) {
 	for line := range strings.Lines(string(p)) {
-		f.line("%s", clean(strings.TrimSuffix(line, "\n")))
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case !f.json:
+			f.line("%s", clean(line))
+		case line != "":
+			f.object(struct {
+				Text string `json:"text"`
+			}{line})
+		}
 	}
 	f.flush()
 	return len(p), f.err

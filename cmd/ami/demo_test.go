@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,6 +49,20 @@ func TestDemoOfTwoNodes(t *testing.T) {
 	require.Contains(t, out.String(), "pbx2  -- gap: away for")
 	require.NotContains(t, out.String(), "flood")
 	require.Empty(t, errs.String())
+}
+
+// TestDemoJSON: each line is an object.
+func TestDemoJSON(t *testing.T) {
+	for _, nodes := range []string{"1", "3"} {
+		e := call(t, "demo", "--nodes", nodes, "--for", "100ms", "--json")
+		require.Zero(t, e.code, e.errs)
+		for line := range strings.Lines(e.out) {
+			var told struct{ Text string }
+			require.NoError(t, json.Unmarshal([]byte(line), &told), line)
+			require.NotEmpty(t, told.Text)
+		}
+		require.Contains(t, e.out, "core show version")
+	}
 }
 
 func TestDemoOnAServer(t *testing.T) {
