@@ -11,8 +11,9 @@ import (
 
 // A choice is which nodes of the configuration a command is about.
 type choice struct {
-	keys []string
-	all  bool
+	keys  []string
+	given func() bool // whether --node was, which may have set no key
+	all   bool
 }
 
 // nodeFlags gives a command the flags of target and choice.
@@ -21,6 +22,7 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVarP(&a.choice.keys, "node", "n", nil, "`key` of a node of the configuration; may be repeated")
 	f.BoolVar(&a.choice.all, "all", false, "all nodes of the configuration")
+	a.choice.given = func() bool { return f.Changed("node") }
 	cmd.MarkFlagsMutuallyExclusive("node", "all")
 	_ = cmd.RegisterFlagCompletionFunc("node", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		c, err := a.target.load(cmd.Context(), func(finding) {})
@@ -33,7 +35,11 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 
 // only returns the configuration with the chosen nodes.
 func (c *choice) only(all *config.Config) (*config.Config, error) {
-	if len(c.keys) == 0 {
+	switch {
+	case len(c.keys) > 0:
+	case c.given(): // an empty variable of a script, which does not mean all
+		return nil, wrong("--node must name a node")
+	default:
 		return all, nil
 	}
 	keys := keysOf(all)
