@@ -12,7 +12,7 @@ import (
 // A choice is which nodes of the configuration a command is about.
 type choice struct {
 	keys  []string
-	given func() bool // whether --node was, which may have set no key
+	given bool // --node was, which may have set no key; set by app.run
 	all   bool
 }
 
@@ -22,7 +22,6 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVarP(&a.choice.keys, "node", "n", nil, "`key` of a node of the configuration; may be repeated")
 	f.BoolVar(&a.choice.all, "all", false, "all nodes of the configuration")
-	a.choice.given = func() bool { return f.Changed("node") }
 	cmd.MarkFlagsMutuallyExclusive("node", "all")
 	_ = cmd.RegisterFlagCompletionFunc("node", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		c, err := a.target.load(cmd.Context(), func(finding) {})
@@ -37,7 +36,7 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 func (c *choice) only(all *config.Config) (*config.Config, error) {
 	switch {
 	case len(c.keys) > 0:
-	case c.given(): // an empty variable of a script, which does not mean all
+	case c.given: // an empty variable of a script, which does not mean all
 		return nil, wrong("--node must name a node")
 	default:
 		return all, nil
