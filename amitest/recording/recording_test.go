@@ -50,6 +50,7 @@ func TestWriter(t *testing.T) {
 	require.NoError(t, w.End(time.Minute, recording.End{Events: 1, Lost: 12, Gaps: 1}))
 	require.Equal(t, lines(whole), lines(b.String()))
 	require.Equal(t, int64(len(whole)), w.Kept())
+	require.Equal(t, uint64(1), w.Events())
 	require.Error(t, w.Event(0, "Event: X"), "no whole message")
 }
 
@@ -107,6 +108,7 @@ func TestFullDisk(t *testing.T) {
 			}
 		}
 		require.Equal(t, want, n, "with room for %d", room)
+		require.Equal(t, uint64(want), w.Events(), "with room for %d", room)
 	}
 }
 

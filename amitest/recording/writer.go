@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +18,16 @@ type Writer struct {
 	w    io.Writer
 	err  error
 	buf  []byte
-	ends []int // of the records in buf
-	kept int64 // bytes written that are whole records
+	ends []ending // of the records in buf
+
+	kept   int64  // bytes written that are whole records
+	events uint64 // among these
+}
+
+// An ending is where a record in the buffer ends.
+type ending struct {
+	at    int
+	event bool
 }
 
 // NewWriter writes the header, and returns a Writer of what follows. The version is
@@ -36,7 +43,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 		return nil, errors.New("recording: the header is too long")
 	}
 	out.buf = append(append(out.buf, line...), '\n')
-	out.ends = append(out.ends, len(out.buf))
+	out.ends = append(out.ends, ending{at: len(out.buf)})
 	if err := out.Flush(); err != nil {
 		return nil, err
 	}
@@ -52,7 +59,7 @@ func (w *Writer) Event(at time.Duration, wire string) error {
 	w.buf = strconv.AppendInt(w.buf, int64(len(wire)), 10)
 	w.buf = append(w.buf, '\n')
 	w.buf = append(w.buf, wire...)
-	return w.end()
+	return w.end(true)
 }
 
 // Lost tells that n events were not recorded; 0 adds nothing.
@@ -62,7 +69,7 @@ func (w *Writer) Lost(at time.Duration, n uint64) error {
 	}
 	w.begin(at, "lost ")
 	w.buf = append(strconv.AppendUint(w.buf, n, 10), '\n')
-	return w.end()
+	return w.end(false)
 }
 
 // Gap tells that the node was away. A reason of more than 1 KiB is cut.
@@ -86,7 +93,7 @@ func (w *Writer) mark(at time.Duration, kind string, v any) error {
 	}
 	w.begin(at, kind)
 	w.buf = append(append(w.buf, line...), '\n')
-	return w.end()
+	return w.end(false)
 }
 
 // begin begins a record. A time before the start is the start.
@@ -100,8 +107,8 @@ func (w *Writer) begin(at time.Duration, kind string) {
 }
 
 // end ends a record, and writes if there is enough.
-func (w *Writer) end() error {
-	w.ends = append(w.ends, len(w.buf))
+func (w *Writer) end(event bool) error {
+	w.ends = append(w.ends, ending{len(w.buf), event})
 	if len(w.buf) >= bufferSize {
 		return w.Flush()
 	}
@@ -118,9 +125,17 @@ func (w *Writer) Flush() error {
 	if err == nil && n < len(w.buf) {
 		err = io.ErrShortWrite
 	}
-	if whole := sort.SearchInts(w.ends, n+1); whole > 0 { // so many of them are written
-		w.kept += int64(w.ends[whole-1])
+	whole := 0
+	for _, e := range w.ends {
+		if e.at > n {
+			break
+		}
+		whole = e.at
+		if e.event {
+			w.events++
+		}
 	}
+	w.kept += int64(whole)
 	w.err = err
 	w.buf, w.ends = w.buf[:0], w.ends[:0]
 	return err
@@ -129,3 +144,6 @@ func (w *Writer) Flush() error {
 // Kept returns how many bytes were written that are whole records. After an error the
 // file may hold the begin of another one: cut it off there.
 func (w *Writer) Kept() int64 { return w.kept }
+
+// Events returns how many events are among what was written whole.
+func (w *Writer) Events() uint64 { return w.events }

@@ -55,7 +55,7 @@ flags, print JSON with --json, and share their exit codes ("ami help exit-codes"
 // run makes of do what cobra calls once a call is understood.
 func (a *app) run(do func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		a.started = true
+		a.started, a.choice.given = true, cmd.Flags().Changed("node")
 		return do(cmd, args)
 	}
 }
@@ -74,6 +74,27 @@ func group(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
 		return fmt.Errorf("unknown command %q%s", args[0], didYouMean(args[0], names))
 	}
 	return c
+}
+
+// strict makes the commands that cobra adds refuse what they do not know, as all
+// others do: by themselves they print a help and succeed.
+func strict(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = fmt.Errorf("unknown command %q for %q", rest[0], path(found))
+				}
+				return err
+			}
+		case "completion":
+			group(cmd).Args = nil
+		}
+	}
 }
 
 // jsonFlag gives a command the flag --json.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -102,7 +103,11 @@ into the first line of the file.`,
 		Example: `  ami config schema > ami.schema.json`,
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(*cobra.Command, []string) error {
-			_, _ = a.out.Write(config.Schema()) // noted; JSON in any case
+			if a.out.json {
+				a.out.object(json.RawMessage(config.Schema()))
+			} else {
+				_, _ = a.out.Write(config.Schema()) // noted; JSON as well, for people
+			}
 			return nil
 		}),
 	}

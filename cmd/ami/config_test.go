@@ -152,3 +152,10 @@ func TestFlagsOfOneServer(t *testing.T) {
 		})
 	}
 }
+
+// TestConfigSchemaJSON: one object in a line, the same as without --json.
+func TestConfigSchemaJSON(t *testing.T) {
+	text, line := call(t, "config", "schema").out, call(t, "config", "schema", "--json").out
+	require.JSONEq(t, text, line)
+	require.Equal(t, 1, strings.Count(line, "\n"))
+}

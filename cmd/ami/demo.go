@@ -32,7 +32,7 @@ one.`,
 			if err != nil {
 				return err
 			}
-			a.started = true
+			a.started, a.out.json = true, d.JSON
 			return d.Run(cmd.Context(), flushing{a.out})
 		},
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, toComplete string) (found []string, _ cobra.ShellCompDirective) {
@@ -48,11 +48,22 @@ one.`,
 	return cmd
 }
 
-// flushing writes at once: somebody watches.
+// flushing writes whole lines at once: somebody watches. What servers have sent is in
+// them. As JSON each that is not empty is an object.
 type flushing struct{ *output }
 
 func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.output.Write(p)
+	for line := range strings.Lines(string(p)) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case !f.json:
+			f.line("%s", clean(line))
+		case line != "":
+			f.object(struct {
+				Text string `json:"text"`
+			}{line})
+		}
+	}
 	f.flush()
-	return n, err
+	return len(p), f.err
 }

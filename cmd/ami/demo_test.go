@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,20 @@ func TestDemoOfTwoNodes(t *testing.T) {
 	require.Empty(t, errs.String())
 }
 
+// TestDemoJSON: each line is an object.
+func TestDemoJSON(t *testing.T) {
+	for _, nodes := range []string{"1", "3"} {
+		e := call(t, "demo", "--nodes", nodes, "--for", "100ms", "--json")
+		require.Zero(t, e.code, e.errs)
+		for line := range strings.Lines(e.out) {
+			var told struct{ Text string }
+			require.NoError(t, json.Unmarshal([]byte(line), &told), line)
+			require.NotEmpty(t, told.Text)
+		}
+		require.Contains(t, e.out, "core show version")
+	}
+}
+
 func TestDemoOnAServer(t *testing.T) {
 	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithCalls(10))
 	defer srv.Close()
@@ -71,6 +86,22 @@ func TestDemoOnAServer(t *testing.T) {
 			require.Contains(t, errs.String(), tc.errs)
 			require.NotContains(t, out.String()+errs.String(), "canary")
 		})
+	}
+}
+
+// TestDemoObeysNobody: control characters that a server sends are shown, not obeyed.
+func TestDemoObeysNobody(t *testing.T) {
+	srv := fake(t)
+	srv.Handle("Command", func(c *amitest.Call) {
+		c.Success("", amitest.F("Output", "\x1b[2J\u009b2J\u202e\xff"))
+	})
+	secret := write(t, "secret", "secret")
+	e := call(t, "demo", "--for", "10ms", "--addr", srv.Addr(), "--user", "admin", "--secret-file", secret)
+	require.Zero(t, e.code, e.errs)
+	require.Contains(t, e.out, `  \x1b[2J\u009b2J\u202e\xff`+"\n")
+	for line := range strings.Lines(e.out) {
+		line = strings.TrimSuffix(line, "\n")
+		require.Equal(t, clean(line), line)
 	}
 }
 

@@ -16,7 +16,7 @@ const logPatience = time.Second
 // logFlag gives a command the flag --log-level.
 func logFlag(cmd *cobra.Command) *slog.LevelVar {
 	level := new(slog.LevelVar)
-	cmd.Flags().TextVar(level, "log-level", level, "what to log on stderr: `debug, info`, warn or error")
+	cmd.Flags().TextVar(level, "log-level", level, "the least `level` to log on stderr: debug, info, warn or error")
 	_ = cmd.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	return level
 }

@@ -26,6 +26,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		target: target{environ: os.Environ()},
 	}
 	root := a.root()
+	strict(root)
 	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.end(ctx, cmd, err)

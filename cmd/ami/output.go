@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/term"
@@ -95,7 +97,30 @@ func (o *output) object(v any) {
 		o.note(err)
 		return
 	}
-	_, _ = o.Write(append(b, '\n')) // noted
+	_, _ = o.Write(append(harmless(b), '\n')) // noted
+}
+
+// harmless escapes what a terminal would obey and package json leaves as it is: DEL,
+// control characters beyond ASCII, and those that change the direction of a text. It
+// stays the same JSON.
+func harmless(b []byte) []byte {
+	odd := func(r rune) bool { return r >= 0x7f && !unicode.IsGraphic(r) }
+	if bytes.IndexFunc(b, odd) < 0 {
+		return b
+	}
+	escaped := make([]byte, 0, len(b)+64)
+	for _, r := range string(b) { // json.Marshal writes valid UTF-8
+		switch {
+		case !odd(r):
+			escaped = utf8.AppendRune(escaped, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
+		default:
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		}
+	}
+	return escaped
 }
 
 // A style is how a text looks on a terminal.

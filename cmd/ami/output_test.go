@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
@@ -87,6 +89,27 @@ func TestClean(t *testing.T) {
 		"DEL \x7f":             `DEL \x7f`,
 	} {
 		require.Equal(t, want, clean(in), "%q", in)
+	}
+}
+
+// TestJSONIsHarmless: what a terminal would obey is escaped, and nothing is changed.
+func TestJSONIsHarmless(t *testing.T) {
+	for in, want := range map[string]string{
+		"Jörg «x» 漢 \U0001F600":       `"Jörg «x» 漢 😀"`,
+		"\x1b[2J":                     `"\u001b[2J"`,
+		"C1 \u009b2J":                 `"C1 \u009b2J"`,
+		"DEL \x7f":                    `"DEL \u007f"`,
+		"right to left \u202e":        `"right to left \u202e"`,
+		"beyond \U000E0001 the basic": `"beyond \udb40\udc01 the basic"`,
+	} {
+		var b bytes.Buffer
+		o := newOutput(&b, nil)
+		o.object(in)
+		o.flush()
+		require.Equal(t, want+"\n", b.String())
+		var back string
+		require.NoError(t, json.Unmarshal(b.Bytes(), &back))
+		require.Equal(t, in, back)
 	}
 }
 

@@ -167,7 +167,7 @@ func (r *recorder) record(ctx context.Context, c *config.Config, log *slog.Logge
 		return nil
 	case err != nil:
 		s.close()
-		return fmt.Errorf("%s: %w", r.node, err)
+		return fmt.Errorf("%s: %s", r.node, explain(r.node, err))
 	}
 	if err := r.tape.begin(client); err != nil {
 		s.close()
@@ -209,7 +209,7 @@ func (r *recorder) record(ctx context.Context, c *config.Config, log *slog.Logge
 func (r *recorder) sum(err error) error {
 	t := &r.tape
 	done := recorded{
-		Node: r.node, File: r.name, Events: t.events.Load(), Bytes: t.w.Kept(), Seconds: t.length.Seconds(),
+		Node: r.node, File: r.name, Events: t.w.Events(), Bytes: t.w.Kept(), Seconds: t.length.Seconds(),
 		Lost: t.lost, Gaps: t.gaps, Discarded: t.discarded,
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -234,6 +235,8 @@ func TestRecordFullDisk(t *testing.T) {
 	all, err := records(t, file)
 	require.ErrorIs(t, err, recording.ErrCut)
 	require.Greater(t, len(all), 50)
+	require.Contains(t, l.errs.String(), fmt.Sprintf("; the %d events before that are in the file", len(all)))
+	require.Contains(t, out.String(), fmt.Sprintf("pbx1  %d events, ", len(all)))
 	info, err := os.Stat(file)
 	require.NoError(t, err)
 	text, err := os.ReadFile(file)

@@ -22,6 +22,8 @@ const mostNodes = 50
 type Demo struct {
 	*flag.FlagSet
 
+	JSON bool // whoever calls Run makes objects of its lines
+
 	length     time.Duration
 	nodes      int
 	rate       float64 // calls per second on each fake Asterisk
@@ -42,6 +44,7 @@ func New() *Demo {
 	d.StringVar(&d.addr, "addr", "", "`host:port` of one real server instead of the fake ones")
 	d.StringVar(&d.user, "user", "", "user of that server's manager.conf")
 	d.StringVar(&d.secretFile, "secret-file", "", "`file` that holds the user's secret")
+	d.BoolVar(&d.JSON, "json", false, "print JSON, one object in a line, with what is told as its text")
 	d.BoolVar(&d.tls, "tls", false, "connect to that server with TLS")
 	return d
 }
