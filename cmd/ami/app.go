@@ -55,7 +55,7 @@ flags, print JSON with --json, and share their exit codes ("ami help exit-codes"
 // run makes of do what cobra calls once a call is understood.
 func (a *app) run(do func(cmd *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		a.started = true
+		a.started, a.choice.given = true, cmd.Flags().Changed("node")
 		return do(cmd, args)
 	}
 }

@@ -33,12 +33,15 @@ type asking[R any] struct {
 
 // ask runs the command on the nodes of c.
 func ask[R any](ctx context.Context, a *app, cmd *cobra.Command, c *config.Config, q asking[R]) error {
+	timeout, err := timeoutOf(cmd)
+	if err != nil {
+		return err
+	}
 	s, err := connect(ctx, c, q.events, q.before)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	timeout, _ := cmd.Flags().GetDuration("timeout") // it has the flag
 	bounded, cancel := limited(ctx, timeout)
 	defer cancel()
 	w := newNodeWriter(a.out, s.keys)
@@ -73,6 +76,15 @@ func (a *app) askFlags(cmd *cobra.Command) {
 	a.nodeFlags(cmd)
 	a.jsonFlag(cmd)
 	cmd.Flags().Duration("timeout", 0, "how long a node may take in all (default: the limits of the configuration)")
+}
+
+// timeoutOf returns --timeout, 0 for none.
+func timeoutOf(cmd *cobra.Command) (time.Duration, error) {
+	timeout, _ := cmd.Flags().GetDuration("timeout") // it has the flag
+	if timeout < 0 {
+		return 0, wrong("--timeout must not be negative")
+	}
+	return timeout, nil
 }
 
 // explain is the text of a node's error, without the node, and with what to do

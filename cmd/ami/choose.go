@@ -11,8 +11,9 @@ import (
 
 // A choice is which nodes of the configuration a command is about.
 type choice struct {
-	keys []string
-	all  bool
+	keys  []string
+	given bool // --node was, which may have set no key; set by app.run
+	all   bool
 }
 
 // nodeFlags gives a command the flags of target and choice.
@@ -33,7 +34,11 @@ func (a *app) nodeFlags(cmd *cobra.Command) {
 
 // only returns the configuration with the chosen nodes.
 func (c *choice) only(all *config.Config) (*config.Config, error) {
-	if len(c.keys) == 0 {
+	switch {
+	case len(c.keys) > 0:
+	case c.given: // an empty variable of a script, which does not mean all
+		return nil, wrong("--node must name a node")
+	default:
 		return all, nil
 	}
 	keys := keysOf(all)

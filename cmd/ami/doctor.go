@@ -55,7 +55,10 @@ step has failed; warnings do not count.`,
 		if err != nil {
 			return err
 		}
-		timeout, _ := cmd.Flags().GetDuration("timeout") // it has the flag
+		timeout, err := timeoutOf(cmd)
+		if err != nil {
+			return err
+		}
 		return a.doctor(cmd.Context(), c, timeout)
 	})
 	return cmd

@@ -93,6 +93,9 @@ func (f *fleet) start(ctx context.Context, keys []string, server func(n int) *am
 	if err != nil || bad != nil {
 		return wrong("--listen %q must be host:port", f.listen)
 	}
+	if port > 0 && int(port)+len(keys)-1 > 65535 {
+		return wrong("--listen %q has no ports for %d servers behind it", f.listen, len(keys))
+	}
 	for n, key := range keys {
 		p := 0
 		if port > 0 {
