@@ -44,25 +44,32 @@ func (r *Reader) alloc(message []byte, starts []uint32, sentinel uint32) *Frame 
 // classify finds the first header. Lines before it, without a colon, are the
 // remains of something else: they do not hide the message behind them.
 func (f *Frame) classify() {
-	if _, ok := f.match(0, eventName); ok { // nearly every frame
+	if name, ok := f.match(0, eventName); ok { // nearly every frame
 		f.kind = Event
+		f.named(0, name)
 		return
 	}
 	for i := range f.Len() {
-		key, _, ok := strings.Cut(f.line(i), ":")
+		key, value, ok := strings.Cut(f.line(i), ":")
 		if !ok {
 			continue
 		}
-		f.first = uint32(i)
 		switch {
 		case equalFold(key, eventName):
 			f.kind = Event
 		case equalFold(key, responseName):
 			f.kind = Response
 		}
+		f.named(i, trimBlank(value))
 		return
 	}
-	f.first = uint32(f.Len())
+}
+
+// named notes where the value of the first header is, line i.
+func (f *Frame) named(i int, value string) {
+	start, _ := f.span(i)
+	f.nameEnd = uint32(start + len(f.line(i)))
+	f.name = f.nameEnd - uint32(len(value))
 }
 
 // Parse returns the one message that wire holds, within the default Limits. The

@@ -60,13 +60,13 @@ type Frame struct {
 	// There is no pointer here, so that the collector has nothing to follow.
 	self uintptr
 
-	size  uint32 // of the message
-	count uint32 // lines
-	first uint32 // index of the first header: lines before it have no colon
-	raw   uint32 // index of the first raw output line of a Response: Follows; 0 = none
-	id    uint32 // index of the first ActionID, and 1; 0 = none
-	kind  Kind
-	width uint8 // narrow or wide
+	size          uint32 // of the message
+	count         uint32 // lines
+	raw           uint32 // index of the first raw output line of a Response: Follows; 0 = none
+	id            uint32 // index of the first ActionID, and 1; 0 = none
+	name, nameEnd uint32 // the value of the first header, in the message
+	kind          Kind
+	width         uint8 // narrow or wide
 }
 
 const frameSize = int(unsafe.Sizeof(Frame{}))
@@ -91,23 +91,7 @@ func (f *Frame) Kind() Kind { return f.kind }
 // Name returns the value of the first header: the name of an event ("Hangup"),
 // the outcome of a response ("Success", "Error", "Follows", "Goodbye").
 // It is empty for a frame that is only text.
-func (f *Frame) Name() string {
-	var key string
-	switch f.kind {
-	case Event:
-		key = eventName
-	case Response:
-		key = responseName
-	default:
-		if int(f.first) < f.Len() {
-			_, v := f.header(int(f.first))
-			return v
-		}
-		return ""
-	}
-	line := f.line(int(f.first)) // the name and a colon, whatever the case of the name
-	return trimBlank(line[len(key)+1:])
-}
+func (f *Frame) Name() string { return f.Wire()[f.name:f.nameEnd] }
 
 // ActionID is Get("ActionID") without the search.
 func (f *Frame) ActionID() string {
