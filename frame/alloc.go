@@ -32,10 +32,11 @@ func (r *Reader) alloc(message []byte, starts []uint32, sentinel uint32) *Frame 
 		}
 		binary.LittleEndian.PutUint32(table[wide*len(starts):], sentinel)
 	} else {
-		for i, at := range starts {
-			binary.LittleEndian.PutUint16(table[narrow*i:], uint16(at))
+		for _, at := range starts {
+			binary.LittleEndian.PutUint16(table, uint16(at))
+			table = table[narrow:]
 		}
-		binary.LittleEndian.PutUint16(table[narrow*len(starts):], uint16(sentinel))
+		binary.LittleEndian.PutUint16(table, uint16(sentinel))
 	}
 	f.classify()
 	return f

@@ -136,12 +136,14 @@ func (d *Dispatcher) Run() {
 	for over := false; !over; {
 		<-d.wake
 		over = d.stopped.Load() // before the list is served: what came before Stop is
+		used := 0
 		for q, turn := d.next(); q != nil; q, turn = d.next() {
 			if turn > len(batch) {
 				batch = make([]event.Event, turn)
 			}
-			d.serve(q, batch[:turn])
+			used = max(used, d.serve(q, batch[:turn]))
 		}
+		clear(batch[:used]) // do not pin frames while nothing comes
 	}
 }
 
@@ -176,8 +178,9 @@ func (d *Dispatcher) next() (q *Queue, turn int) {
 	return q, turn
 }
 
-// serve gives q its turn. batch is room for the events.
-func (d *Dispatcher) serve(q *Queue, batch []event.Event) {
+// serve gives q its turn and returns how many events that were. batch is room for
+// them.
+func (d *Dispatcher) serve(q *Queue, batch []event.Event) int {
 	n, more, finished := q.take(batch)
 	defer func() { // also if deliver calls runtime.Goexit
 		if more {
@@ -189,8 +192,8 @@ func (d *Dispatcher) serve(q *Queue, batch []event.Event) {
 	}()
 	if n > 0 {
 		q.deliver(batch[:n])
-		clear(batch[:n])
 	}
+	return n
 }
 
 // enlist puts q at the end of the list.
