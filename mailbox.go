@@ -52,7 +52,7 @@ func (m *mailbox) len() int {
 }
 
 // put buffers e, or drops what the policy says.
-func (m *mailbox) put(e event.Event) {
+func (m *mailbox) put(e *event.Event) {
 	m.expire()
 	ring := &m.ring
 	late := m.policy == dropLate && (ring.Full() || m.waiting.Len() > 0)
@@ -64,8 +64,12 @@ func (m *mailbox) put(e event.Event) {
 		m.lose(e.Node, 1)
 		return
 	}
-	e.Lost += m.carry
-	m.carry = 0
+	if m.carry > 0 {
+		told := *e // others have e as well
+		told.Lost += m.carry
+		m.carry = 0
+		e = &told
+	}
 	m.lose(e.Node, ring.Push(e))
 	if late {
 		m.arrived = append(m.arrived, time.Now())
@@ -145,7 +149,7 @@ func (m *mailbox) take(room []event.Event) batch {
 		n += m.waiting.Pop(room[n:])
 		var one [1]event.Event
 		for !m.ring.Full() && m.waiting.Pop(one[:]) == 1 {
-			m.ring.Push(one[0])
+			m.ring.Push(&one[0])
 		}
 		m.align()
 	}

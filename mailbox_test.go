@@ -71,7 +71,7 @@ func TestMailbox(t *testing.T) {
 				switch rnd.IntN(12) {
 				case 0:
 					gaps++
-					m.put(event.OfGap("a", seq, time.Now(), event.Gap{From: uint64(gaps), To: uint64(gaps) + 1}))
+					m.put(new(event.OfGap("a", seq, time.Now(), event.Gap{From: uint64(gaps), To: uint64(gaps) + 1})))
 				case 1:
 					took(make([]event.Event, 1+rnd.IntN(32)))
 				case 2:
@@ -80,7 +80,7 @@ func TestMailbox(t *testing.T) {
 					fits := !m.ring.Full() && m.waiting.Len() == 0
 					before := m.dropped
 					came[seq], entered[seq] = time.Now(), fits
-					m.put(event.Event{Node: "a", Seq: seq, Frame: emptyFrame})
+					m.put(&event.Event{Node: "a", Seq: seq, Frame: emptyFrame})
 					put++
 					if fits {
 						require.Equal(t, before, m.dropped)

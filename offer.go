@@ -43,7 +43,7 @@ func (s *Subscription) put(batch []event.Event) {
 			continue
 		}
 		took = true
-		s.buffer.put(*e)
+		s.buffer.put(e)
 	}
 	dropped := s.buffer.dropped - before
 	s.mu.Unlock()

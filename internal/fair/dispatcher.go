@@ -46,7 +46,7 @@ func (q *Queue) Push(events []event.Event) (behind bool) {
 	before := q.ring.Len()
 	var dropped uint64
 	for i := range events {
-		dropped += q.ring.Push(events[i])
+		dropped += q.ring.Push(&events[i])
 	}
 	if dropped > 0 {
 		q.dropped.Add(dropped)

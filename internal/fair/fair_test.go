@@ -49,11 +49,11 @@ func TestRing(t *testing.T) {
 		gapOpen := false
 		for i := range uint64(500) {
 			if rnd.IntN(20) == 0 {
-				dropped += r.Push(gapped(i + 1))
+				dropped += r.Push(new(gapped(i + 1)))
 				gapOpen = true
 			} else {
 				pushed++
-				dropped += r.Push(numbered("a", i+1))
+				dropped += r.Push(new(numbered("a", i+1)))
 			}
 			if rnd.IntN(15) == 0 {
 				pop()
@@ -85,13 +85,13 @@ func TestGapsAreSetAside(t *testing.T) { // E6, E7
 		return event.OfGap(node, n, time.Time{}, event.Gap{From: n, To: n + 1, Down: time.Second})
 	}
 	r := NewRing(2)
-	require.Zero(t, r.Push(of("a", 1)))
-	require.Zero(t, r.Push(of("b", 1)))
+	require.Zero(t, r.Push(new(of("a", 1))))
+	require.Zero(t, r.Push(new(of("b", 1))))
 	require.True(t, r.Full())
-	require.Zero(t, r.Push(of("a", 2)))
-	require.Zero(t, r.Push(numbered("a", 3)))
-	require.Zero(t, r.Push(numbered("b", 3)))
-	require.EqualValues(t, 1, r.Push(numbered("b", 4)))
+	require.Zero(t, r.Push(new(of("a", 2))))
+	require.Zero(t, r.Push(new(numbered("a", 3))))
+	require.Zero(t, r.Push(new(numbered("b", 3))))
+	require.EqualValues(t, 1, r.Push(new(numbered("b", 4))))
 	require.Equal(t, 4, r.Len())
 	got := make([]event.Event, 5)
 	require.Equal(t, 1, r.Pop(got[:1]), "piece by piece")

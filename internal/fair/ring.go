@@ -60,15 +60,17 @@ func (r *Ring) Untold() uint64 { return r.untold }
 // Full reports whether the next Push has to make room.
 func (r *Ring) Full() bool { return r.n >= r.limit }
 
-// Push appends e and returns how many events it dropped for that.
-func (r *Ring) Push(e event.Event) (dropped uint64) {
+// Push appends a copy of e and returns how many events it dropped for that.
+func (r *Ring) Push(e *event.Event) (dropped uint64) {
 	if r.n >= r.limit {
-		dropped = r.dropOldest(&e)
+		told := *e // what is dropped last may be told by it
+		dropped = r.dropOldest(&told)
+		e = &told
 	}
 	if r.n == len(r.buf) {
 		r.grow()
 	}
-	*r.at(r.n) = e
+	*r.at(r.n) = *e
 	r.n++
 	r.most = max(r.most, r.n)
 	r.untold += e.Lost
