@@ -61,7 +61,7 @@ func (b *Bridge) readiness() readiness {
 		r.Nodes = max(r.Nodes, len(k.Held()))
 	}
 	w := b.work.Load()
-	r.Broker = w != nil && w.publisher.up.Load()
+	r.Broker = w != nil && !w.publisher.outage.away.Load()
 	switch {
 	case w == nil:
 		r.Reason = "it does not run"

@@ -107,7 +107,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		return // it does not run yet
 	}
 	s := w.spool.Stats()
-	gauge(descUp, number(w.publisher.up.Load()))
+	gauge(descUp, number(!w.publisher.outage.away.Load()))
 	gauge(descFailed, number(w.writer.failed.Load()))
 	gauge(descEntries, float64(s.Entries))
 	gauge(descBytes, float64(s.Bytes))

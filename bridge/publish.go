@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/apn/ami/bridge/spool"
@@ -26,7 +25,7 @@ type publisher struct {
 	backlog  spool.Position // of the last entry that was in the spool at the start
 	caughtUp chan struct{}  // closed when all up to it are out
 
-	up       atomic.Bool // the last attempt went well, or there was none
+	outage   outage
 	decoder  decoder
 	envelope *envelope
 	records  []Record
@@ -39,8 +38,8 @@ func newPublisher(w *work, b *Bridge, v *envelope) *publisher {
 	p := &publisher{
 		spool: w.spool, broker: b.broker, log: b.options.Logger, lost: &b.lost, metrics: b.metrics,
 		fenced: func(string, string) {}, envelope: v, heads: make(map[string]uint64), dead: make(map[string]bool),
+		outage: outage{log: b.options.Logger},
 	}
-	p.up.Store(true)
 	p.caughtUp = make(chan struct{})
 	if s := w.spool.Stats(); s.Entries > 0 {
 		p.backlog = s.Last
@@ -187,17 +186,13 @@ func (p *publisher) publish(ctx, reading context.Context) bool {
 			if n > 0 {
 				retry.Reset()
 			}
-			if p.up.Swap(false) {
-				p.log.Warn("the broker is away", "error", err, "waiting", p.spool.Stats().Entries)
-			}
+			p.outage.begin(err, p.spool.Stats().Entries)
 			if !p.wait(ctx, reading, retry.NextBackOff()) {
 				return false
 			}
 			continue
 		}
-		if !p.up.Swap(true) {
-			p.log.Info("the broker is back")
-		}
+		p.outage.end()
 		retry.Reset()
 	}
 }
