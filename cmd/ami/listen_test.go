@@ -206,7 +206,7 @@ func TestListenReloads(t *testing.T) {
 	put(head+"- {key: pbx3, addr: \""+came.Addr()+"\", username: other}\nkeepalive: {interval: 20s}\n", "needs a restart: keepalive.interval")
 	require.Regexp(t, `^# \S+ pbx3 end: `, l.line(t))
 	require.NoError(t, came.WaitAction(within(t), "Login", 2))
-	require.Equal(t, "other", came.Sessions()[0].User())
+	require.Eventually(t, func() bool { return came.Session(2).User() == "other" }, 10*time.Second, time.Millisecond, "as the other user")
 	require.Len(t, kept.LedgerOf(1), 1, "one login and nothing else")
 	require.Nil(t, kept.Session(2))
 	hangup(kept, "after", 17)
