@@ -75,6 +75,9 @@ func TestCrashOfOne(t *testing.T) {
 	require.Contains(t, text, "| ami | 48.0 µs | 1.20 | 0 ns |")
 	require.Contains(t, text, "| ivahaev/amigo | exit status 2 | | | | |")
 	require.NotContains(t, text, "heltonmarx")
+
+	tab.failures["ping1"]["ami"] = "exit status 1"
+	require.Contains(t, tab.markdown(), "| ami (median of 3 rounds; others: exit status 1) | 48.0 µs |", "a round that failed is not hidden")
 }
 
 // silent answers the first Ping and no other.
