@@ -16,9 +16,11 @@ type holds struct {
 	moved chan struct{}
 	some  atomic.Bool // until may lie ahead
 
-	mu    sync.Mutex
-	each  map[string]time.Duration // by ActionID; how long each may take
-	until time.Time                // when the last of them is over
+	mu      sync.Mutex
+	each    map[string]time.Duration // by ActionID; how long each may take
+	until   time.Time                // when the last of them is over
+	since   time.Time                // when the first of them was added
+	longest time.Duration            // of each
 }
 
 // hold notes that p holds the session for d, if it does.
@@ -36,7 +38,11 @@ func (h *holds) add(id string, d time.Duration) {
 		h.each = make(map[string]time.Duration)
 	}
 	h.each[id] = d
-	h.until = latest(time.Now(), h.until).Add(d)
+	now := time.Now()
+	if !h.until.After(now) { // what is left of others is no longer waited for
+		h.since, h.longest = now, 0
+	}
+	h.until, h.longest = latest(now, h.until).Add(d), max(h.longest, d)
 	h.some.Store(true)
 	h.signal()
 }
@@ -54,8 +60,9 @@ func (h *holds) release(id string) {
 	}
 	delete(h.each, id)
 	until := time.Now()
+	h.longest = 0
 	for _, d := range h.each {
-		until = until.Add(d)
+		until, h.longest = until.Add(d), max(h.longest, d)
 	}
 	if until.Before(h.until) {
 		h.until = until
@@ -72,11 +79,20 @@ func (h *holds) ended(p *correlate.Pending) {
 	}
 }
 
-// end returns until when silence is no sign of a dead peer.
+// end returns when the last of them is over.
 func (h *holds) end() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.until
+}
+
+// quiet returns until when silence is no sign of a dead peer that was heard last at
+// heard: until one of them should have been answered. It is not end that counts,
+// which callers put off as long as they send more to a peer that is dead.
+func (h *holds) quiet(heard time.Time) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return earliest(h.until, latest(h.since, heard).Add(h.longest))
 }
 
 func (h *holds) signal() {

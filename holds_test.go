@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -128,6 +129,21 @@ func TestHoldsAddUp(t *testing.T) {
 	})
 }
 
+// TestHoldOverrun: one that takes a little longer than it should, with others
+// behind it, in front of the Ping that this brings about (D2).
+func TestHoldOverrun(t *testing.T) {
+	bubble(t, func(t *testing.T, srv *amitest.Server) {
+		srv.Handle("Slow", func(c *amitest.Call) { c.Wait(45 * time.Second); c.Success("ok") })
+		c := dial(t, srv)
+		a := action.Custom("Slow").Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: 40 * time.Second})
+		start := time.Now()
+		c.Start(t.Context(), a)
+		c.Start(t.Context(), a)
+		d := downAfter(t, c, start, 5*time.Minute)
+		require.EqualValues(t, -1, d, "healthy session killed at %v", d)
+	})
+}
+
 // TestLateAnswerReleases: also the answer that nobody waits for any more (D2).
 func TestLateAnswerReleases(t *testing.T) {
 	bubble(t, func(t *testing.T, srv *amitest.Server) {
@@ -159,4 +175,33 @@ func TestMalformedAnswerReleases(t *testing.T) {
 		d := downAfter(t, c, time.Now(), 3*time.Hour)
 		require.True(t, d > 0 && d <= 2*time.Minute, "dead peer found after %v", d)
 	})
+}
+
+// TestDeadPeerUnderBlockingActions: actions that would hold the session, sent to a
+// peer that is dead, do not put off for ever that this is noticed (D2).
+func TestDeadPeerUnderBlockingActions(t *testing.T) {
+	for name, every := range map[string]time.Duration{
+		"one behind the other": 5 * time.Second,
+		"with pauses":          25 * time.Second,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, srv *amitest.Server) {
+				c := dial(t, srv)
+				a := action.Custom("Slow").Answered(strategy.Strategy{Kind: strategy.Single, Blocking: true, Timeout: 20 * time.Second})
+				ctx, cancel := context.WithCancel(t.Context())
+				var sending sync.WaitGroup
+				sending.Go(func() {
+					for ctx.Err() == nil {
+						c.Start(ctx, a, ami.Timeout(20*time.Second))
+						time.Sleep(every)
+					}
+				})
+				srv.Sessions()[0].Silence(true)
+				d := downAfter(t, c, time.Now(), time.Hour)
+				cancel()
+				sending.Wait()
+				require.True(t, d > 0 && d <= 2*time.Minute, "dead peer found after %v", d)
+			})
+		})
+	}
 }

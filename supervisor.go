@@ -122,8 +122,8 @@ func (l *lane) watch(ctx context.Context, s *session) {
 	stableAt := start.Add(c.cfg.stableAfter)
 	var ping *correlate.Pending
 	var answered <-chan struct{}
-	var sent time.Time
-	var more <-chan struct{} // a subscription wants more than before
+	var sent, before time.Time // when the Ping was sent, and when what may be in front of it is over
+	var more <-chan struct{}   // a subscription wants more than before
 	if s.demand != nil {
 		more = c.feed.more
 	}
@@ -153,7 +153,7 @@ func (l *lane) watch(ctx context.Context, s *session) {
 			nextPing = sent.Add(c.cfg.keepalive)
 		case <-timer.C:
 		}
-		now, held := time.Now(), s.holds.end()
+		now, held := time.Now(), s.holds.quiet(s.conn.LastRead())
 		if !stableAt.IsZero() && !now.Before(stableAt) {
 			l.retry.Stable()
 			stableAt = time.Time{}
@@ -167,6 +167,7 @@ func (l *lane) watch(ctx context.Context, s *session) {
 			if ping = l.post(s, action.Ping{}); ping != nil {
 				s.demand.pinged()
 				sent, answered = now, ping.Done()
+				before = s.holds.end() // what comes later stands behind the Ping
 			} else {
 				nextPing = now.Add(c.cfg.keepalive) // the queue is full: the write timeout decides
 			}
@@ -178,7 +179,7 @@ func (l *lane) watch(ctx context.Context, s *session) {
 		}
 		wake := idleAt
 		if ping != nil {
-			answerBy := latest(sent, held).Add(c.cfg.keepaliveTimeout)
+			answerBy := latest(sent, earliest(before, held)).Add(c.cfg.keepaliveTimeout)
 			if !now.Before(answerBy) {
 				s.conn.Close(keepaliveError(ErrKeepalive, c.cfg.keepaliveTimeout))
 				return

@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +75,38 @@ func TestCrashOfOne(t *testing.T) {
 	require.Contains(t, text, "| ami | 48.0 µs | 1.20 | 0 ns |")
 	require.Contains(t, text, "| ivahaev/amigo | exit status 2 | | | | |")
 	require.NotContains(t, text, "heltonmarx")
+
+	tab.failures["ping1"]["ami"] = "exit status 1"
+	require.Contains(t, tab.markdown(), "| ami (median of 3 rounds; others: exit status 1) | 48.0 µs |", "a round that failed is not hidden")
+}
+
+// silent answers the first Ping and no other.
+type silent struct{ asked atomic.Bool }
+
+func (s *silent) Ping(ctx context.Context) error {
+	if s.asked.Swap(true) {
+		<-ctx.Done()
+	}
+	return ctx.Err()
+}
+
+func (*silent) Command(context.Context) (int, error) { return 0, nil }
+func (*silent) Close()                               {}
+
+// TestLostRepliesAreCounted: a library that answers no Ping in a flood has a figure,
+// and is done long before the measurement is ended.
+func TestLostRepliesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dial := func(context.Context, string, func(string)) (Session, error) { return new(silent), nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		start := time.Now()
+		r, err := slow(ctx, Library{Dial: dial}, "")
+		require.NoError(t, err)
+		require.Equal(t, 20, r.Lost)
+		require.Equal(t, time.Second, r.P50)
+		require.Less(t, time.Since(start), 4*time.Second)
+	})
 }
 
 func TestPlot(t *testing.T) {

@@ -118,7 +118,11 @@ func (t *table) markdown() string {
 			if len(results) == 0 && failure == "" {
 				continue
 			}
-			fmt.Fprintf(&b, "| %s |", l.Name)
+			name := l.Name
+			if len(results) > 0 && failure != "" {
+				name = fmt.Sprintf("%s (median of %d rounds; others: %s)", name, len(results), failure)
+			}
+			fmt.Fprintf(&b, "| %s |", name)
 			if len(results) == 0 {
 				fmt.Fprintf(&b, " %s |%s\n", failure, strings.Repeat(" |", len(cols)-1))
 				continue

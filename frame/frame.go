@@ -156,7 +156,12 @@ func (f *Frame) All() iter.Seq2[string, string] {
 
 // At returns name and value of line i, 0 to Len()-1, as All yields them. It
 // panics if there is no such line.
-func (f *Frame) At(i int) (key, value string) { return f.header(i) }
+func (f *Frame) At(i int) (key, value string) {
+	if i < 0 || i >= f.Len() { // in front of the table is text, which could be taken for offsets
+		panic("frame: no such line")
+	}
+	return f.header(i)
+}
 
 // Len returns the number of lines, repeated headers counted each.
 func (f *Frame) Len() int { return int(f.count) }

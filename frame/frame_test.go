@@ -60,6 +60,11 @@ func TestAt(t *testing.T) { // B4: what All yields, line by line
 		require.Equal(t, f.Len(), i)
 		require.Panics(t, func() { f.At(i) })
 	}
+	// What stands before the table of lines, and is not one of its entries.
+	f := parse(t, "Event: A\r\nK: "+strings.Repeat("\x02\x00\x09\x00", 16))
+	for i := -1; i > -50; i-- {
+		require.Panics(t, func() { f.At(i) }, i)
+	}
 }
 
 func TestCommandOutputForms(t *testing.T) { // B7
