@@ -57,22 +57,24 @@ func gapEvent(seq, to uint64, at time.Time) *event.Event {
 // and is held again: what still comes from then does not end the new hold, nor is
 // it part of it.
 func TestLateFinalGap(t *testing.T) {
-	j := newJournal("run", true, nil, testMemory(t), &lossCount{})
-	j.admit("pbx1", "first", 1, true)
-	first := j.holdOf("pbx1")
-	j.event(gapEvent(1, 2, time.Now()))
-	late, final := gapEvent(2, 3, time.Now()), gapEvent(3, 0, time.Now())
-	before := time.Now()
-	require.Equal(t, uint64(1), j.release(first))
-	time.Sleep(time.Millisecond)
-	j.admit("pbx1", "second", 2, true)
-	j.event(late)
-	require.False(t, j.state(&ami.StateChange{Node: "pbx1", To: ami.Disconnected, At: before}, &NodeState{}))
-	j.event(final)
-	j.event(gapEvent(1, 2, time.Now()))
-	j.admit("pbx1", "third", 3, true) // fenced anew, over the same sessions
-	j.event(gapEvent(2, 3, time.Now()))
-	require.Equal(t, []string{"first/pbx1/2/1", "second/pbx1/2/1", "third/pbx1/2/1", "third/pbx1/3/2"}, j.ids(t))
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal("run", true, nil, testMemory(t), &lossCount{})
+		j.admit("pbx1", "first", 1, true)
+		first := j.holdOf("pbx1")
+		j.event(gapEvent(1, 2, time.Now()))
+		late, final := gapEvent(2, 3, time.Now()), gapEvent(3, 0, time.Now())
+		before := time.Now()
+		require.Equal(t, uint64(1), j.release(first))
+		time.Sleep(time.Millisecond)
+		j.admit("pbx1", "second", 2, true)
+		j.event(late)
+		require.False(t, j.state(&ami.StateChange{Node: "pbx1", To: ami.Disconnected, At: before}, &NodeState{}))
+		j.event(final)
+		j.event(gapEvent(1, 2, time.Now()))
+		j.admit("pbx1", "third", 3, true) // fenced anew, over the same sessions
+		j.event(gapEvent(2, 3, time.Now()))
+		require.Equal(t, []string{"first/pbx1/2/1", "second/pbx1/2/1", "third/pbx1/2/1", "third/pbx1/3/2"}, j.ids(t))
+	})
 }
 
 // TestFencedAnew: what comes between the takeover, when the broker has it, and the

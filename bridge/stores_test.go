@@ -1,8 +1,6 @@
 package bridge_test
 
 import (
-	"net/url"
-	"strconv"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -11,38 +9,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge/embedded"
+	"github.com/apn/ami/bridge/internal/natstest"
 	"github.com/apn/ami/bridge/internal/redistest"
 	amijs "github.com/apn/ami/bridge/jetstream"
 )
 
-// natsStore is a server of NATS in this process.
-type natsStore struct {
-	server *embedded.Server
-	dir    string
-	port   int
-}
+// natsStore is a server of NATS in a process of its own.
+type natsStore struct{ server *natstest.Server }
 
-func newJetStream(t *testing.T) store {
-	return &natsStore{dir: t.TempDir(), port: embedded.AnyPort}
-}
+func newJetStream(t *testing.T) store { return &natsStore{natstest.New(t, "")} }
 
 func (s *natsStore) serve(t *testing.T) string {
 	t.Helper()
-	var err error
-	s.server, err = embedded.Start(t.Context(), embedded.Options{Dir: s.dir, Port: s.port})
-	require.NoError(t, err)
-	if s.port == embedded.AnyPort {
-		u, err := url.Parse(s.server.URL())
-		require.NoError(t, err)
-		s.port, err = strconv.Atoi(u.Port())
-		require.NoError(t, err)
-	}
+	s.server.Start(t)
 	return s.server.URL()
 }
 
 func (s *natsStore) kill(t *testing.T) {
 	t.Helper()
-	require.NoError(t, s.server.Close())
+	s.server.Kill(t)
 }
 
 func (s *natsStore) count(t *testing.T) int {

@@ -11,13 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
+	"github.com/apn/ami/bridge/internal/natstest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
 const benchBatch = 512
 
 func benchRecords() []bridge.Record {
-	records := some("pbx1", 1, benchBatch)
+	records := brokertest.Records("pbx1", 1, benchBatch)
 	for i := range records {
 		records[i].Instance = "0123456789abcdef"
 		records[i].Payload = make([]byte, 500)
@@ -33,9 +35,9 @@ func BenchmarkPublish(b *testing.B) {
 			if where == "in process" {
 				return jetstream.Options{Server: here(b)}
 			}
-			c := newChild(b, "")
-			c.start(b)
-			return jetstream.Options{URL: c.url()}
+			c := natstest.New(b, "")
+			c.Start(b)
+			return jetstream.Options{URL: c.URL()}
 		}
 		b.Run(where+"/bridge", func(b *testing.B) {
 			broker := open(b, options(b))

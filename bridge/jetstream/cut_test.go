@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge/embedded"
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
@@ -74,7 +75,7 @@ func TestConnectionsBreak(t *testing.T) {
 	const cuts = 40
 	o := jetstream.Options{URL: "nats://" + cutter(t, s.URL()[len("nats://"):], cuts), Lazy: true}
 	b := open(t, o)
-	records := some("a", 1, 20_000)
+	records := brokertest.Records("a", 1, 20_000)
 	for i := range records {
 		records[i].Payload = make([]byte, 500)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
@@ -25,7 +26,7 @@ func TestFence(t *testing.T) {
 	began := time.Unix(1700000000, 0)
 	first, err := a.Fence(t.Context(), bridge.Takeover{Node: "n.1", Instance: "A", Time: began})
 	require.NoError(t, err)
-	records := withToken(some("n.1", 1, 2000), first)
+	records := withToken(brokertest.Records("n.1", 1, 2000), first)
 	n, err := a.Publish(t.Context(), records[:1500])
 	require.NoError(t, err)
 	require.Equal(t, 1500, n)
@@ -45,7 +46,7 @@ func TestFence(t *testing.T) {
 	require.True(t, ok, err)
 	require.ErrorIs(t, err, bridge.ErrFenced)
 	require.Equal(t, records[1500].ID(), gone.ID)
-	n, err = b.Publish(t.Context(), withToken(some("n.1", 2001, 10), second))
+	n, err = b.Publish(t.Context(), withToken(brokertest.Records("n.1", 2001, 10), second))
 	require.NoError(t, err)
 	require.Equal(t, 10, n)
 
@@ -75,7 +76,7 @@ func TestFenceRetention(t *testing.T) {
 	hold := bridge.Takeover{Node: "a", Instance: "A", Time: time.Now()}
 	token, err := b.Fence(t.Context(), hold)
 	require.NoError(t, err)
-	records := some("a", 1, 1000)
+	records := brokertest.Records("a", 1, 1000)
 	n, err := b.Publish(t.Context(), withToken(records, token))
 	require.ErrorIs(t, err, bridge.ErrFenced)
 	require.Positive(t, n)
@@ -134,7 +135,7 @@ func fight(t *testing.T, options [2]jetstream.Options, rounds, batch int) {
 					continue
 				}
 				for seq := 1; ; {
-					records := withToken(some("a", seq, batch), token)
+					records := withToken(brokertest.Records("a", seq, batch), token)
 					for i := range records {
 						records[i].Instance = instance
 						records[i].Payload = strconv.AppendUint(nil, token, 10)
@@ -188,7 +189,7 @@ func TestReplicated(t *testing.T) {
 	o := jetstream.Options{Server: servers[0], Replicas: 3}
 	other := jetstream.Options{Server: servers[1], Replicas: 3}
 	b := open(t, o)
-	records := some("a", 1, 600)
+	records := brokertest.Records("a", 1, 600)
 	n, err := b.Publish(t.Context(), records)
 	require.NoError(t, err)
 	require.Equal(t, 600, n)
@@ -198,7 +199,7 @@ func TestReplicated(t *testing.T) {
 		for _, node := range []string{"b", "c", "d"} {
 			token, err := b.Fence(t.Context(), bridge.Takeover{Node: node, Instance: "A", Time: time.Now()})
 			require.NoError(t, err)
-			mixed = append(mixed, withToken(some(node, i+1, 1), token)...)
+			mixed = append(mixed, withToken(brokertest.Records(node, i+1, 1), token)...)
 		}
 	}
 	n, err = b.Publish(t.Context(), mixed)

@@ -2,9 +2,6 @@ package jetstream_test
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"os"
 	"testing"
 	"time"
 
@@ -16,18 +13,15 @@ import (
 
 	"github.com/apn/ami/bridge"
 	"github.com/apn/ami/bridge/embedded"
+	"github.com/apn/ami/bridge/internal/natstest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
 // soon bounds what a test waits for; only a failure takes that long.
 const soon = 20 * time.Second
 
-// system is where a server of the system listens, which is of an older version.
-const system = "127.0.0.1:4222"
-
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		serveForParent(dir)
+	if natstest.Serve() {
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -54,23 +48,8 @@ func inEach(t *testing.T, test func(t *testing.T, o jetstream.Options)) {
 // ofSystem returns options for a stream of the test's own on the system's server.
 func ofSystem(t *testing.T) jetstream.Options {
 	t.Helper()
-	url := "nats://" + system
-	var d net.Dialer
-	conn, err := d.DialContext(t.Context(), "tcp", system)
-	switch path := natsServer(); {
-	case err == nil:
-		require.NoError(t, conn.Close())
-	case path != "":
-		c := newChild(t, path)
-		c.start(t)
-		url = c.url()
-	case os.Getenv("CI") != "":
-		t.Fatal("there is no nats-server on this system")
-	default:
-		t.Skip("there is no nats-server on this system")
-	}
 	id := nuid.Next()
-	o := jetstream.Options{URL: url, Stream: "T" + id, Prefix: "t" + id}
+	o := jetstream.Options{URL: natstest.System(t), Stream: "T" + id, Prefix: "t" + id}
 	t.Cleanup(func() {
 		c := client(t, o)
 		ctx, cancel := context.WithTimeout(context.Background(), soon)
@@ -105,19 +84,6 @@ func open(t testing.TB, o jetstream.Options) *jetstream.Broker {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	return b
-}
-
-// some makes n records of a node, the first of them with Seq from.
-func some(node string, from, n int) []bridge.Record {
-	records := make([]bridge.Record, n)
-	for i := range records {
-		seq := uint64(from + i)
-		records[i] = bridge.Record{
-			Instance: "i1", Node: node, Epoch: 1, Seq: seq, Kind: bridge.KindEvent, Name: "Newchannel",
-			Time: time.Unix(1700000000, int64(seq)), Payload: fmt.Appendf(nil, `{"n":%d}`, seq),
-		}
-	}
-	return records
 }
 
 // withToken gives records the proof of a hold.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestPublish(t *testing.T) {
 	inEach(t, func(t *testing.T, o jetstream.Options) {
 		b := open(t, o)
-		records := some("pbx.1", 1, 3000)
+		records := brokertest.Records("pbx.1", 1, 3000)
 		n, err := b.Publish(t.Context(), records)
 		require.NoError(t, err)
 		require.Equal(t, len(records), n)
@@ -55,7 +56,7 @@ func TestPublish(t *testing.T) {
 func TestLongNames(t *testing.T) {
 	o := jetstream.Options{Server: here(t), AckTimeout: time.Second}
 	b := open(t, o)
-	records := some("a", 1, 3)
+	records := brokertest.Records("a", 1, 3)
 	records[1].Name = strings.Repeat(".", 2000) // each is three bytes of the subject
 	n, err := b.Publish(t.Context(), records)
 	require.Equal(t, 1, n)
@@ -88,7 +89,7 @@ func TestNames(t *testing.T) {
 		{bridge.KindEvent, "a", "* > =\r\n\x00é", "ami.events.a.=2A=20=3E=20=3D=0D=0A=00=C3=A9"},
 		{bridge.KindEvent, "a", "", "ami.events.a.="},
 	}
-	records := some("", 1, len(want))
+	records := brokertest.Records("", 1, len(want))
 	for i, w := range want {
 		records[i].Node, records[i].Kind, records[i].Name = w.node, w.kind, w.name
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
+	"github.com/apn/ami/bridge/internal/natstest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
@@ -182,8 +184,8 @@ func TestServeShares(t *testing.T) {
 // TestServeComesBack: Serve waits for a server that is not there, and goes on when
 // it has died; Close ends it.
 func TestServeComesBack(t *testing.T) {
-	c := newChild(t, natsServer())
-	o := jetstream.Options{URL: c.url(), Lazy: true}
+	c := natstest.New(t, natstest.Path())
+	o := jetstream.Options{URL: c.URL(), Lazy: true}
 	b := open(t, o)
 	ended := make(chan error, 1)
 	go func() {
@@ -191,13 +193,13 @@ func TestServeComesBack(t *testing.T) {
 			func(context.Context, bridge.Request) []byte { return []byte("ok") })
 	}()
 	for range 2 {
-		c.start(t)
-		nc, err := nats.Connect(c.url())
+		c.Start(t)
+		nc, err := nats.Connect(c.URL())
 		require.NoError(t, err)
 		s := &service{nc, jetstream.DefaultPrefix}
 		require.Equal(t, "ok", s.ask(t, "a", "{}"))
 		nc.Close()
-		c.kill(t)
+		c.Kill(t)
 	}
 	require.NoError(t, b.Close())
 	require.ErrorIs(t, <-ended, jetstream.ErrClosed)
@@ -209,7 +211,7 @@ func TestServeComesBack(t *testing.T) {
 func TestServeAnswersRequesters(t *testing.T) {
 	o := jetstream.Options{Server: here(t)}
 	b := open(t, o)
-	_, err := b.Publish(t.Context(), some("a", 1, 3))
+	_, err := b.Publish(t.Context(), brokertest.Records("a", 1, 3))
 	require.NoError(t, err)
 	var called atomic.Int64
 	end := serving(t, b, func() []string { return []string{"a"} }, func(context.Context, bridge.Request) []byte {

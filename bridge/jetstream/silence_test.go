@@ -9,26 +9,28 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/apn/ami/bridge/internal/brokertest"
+	"github.com/apn/ami/bridge/internal/natstest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
 // TestSilence: a server that stands still is left after AckTimeout, and what it
 // does with the old connection once it goes on changes neither number nor order.
 func TestSilence(t *testing.T) {
-	c := newChild(t, natsServer())
-	c.start(t)
-	o := jetstream.Options{URL: c.url(), AckTimeout: 200 * time.Millisecond, DialTimeout: 200 * time.Millisecond}
+	c := natstest.New(t, natstest.Path())
+	c.Start(t)
+	o := jetstream.Options{URL: c.URL(), AckTimeout: 200 * time.Millisecond, DialTimeout: 200 * time.Millisecond}
 	b := open(t, o)
-	records := some("a", 1, 3000)
+	records := brokertest.Records("a", 1, 3000)
 	n, err := b.Publish(t.Context(), records[:1000])
 	require.NoError(t, err)
-	require.NoError(t, c.cmd.Process.Signal(syscall.SIGSTOP))
+	c.Signal(t, syscall.SIGSTOP)
 	m, err := b.Publish(t.Context(), records[n:])
 	require.ErrorIs(t, err, jetstream.ErrAckTimeout)
 	n += m
 	_, err = b.Publish(t.Context(), records[n:])
 	require.Error(t, err)
-	require.NoError(t, c.cmd.Process.Signal(syscall.SIGCONT))
+	c.Signal(t, syscall.SIGCONT)
 	require.Eventually(t, func() bool {
 		m, _ := b.Publish(t.Context(), records[n:]) // until it is there again
 		n += m

@@ -14,6 +14,8 @@ import (
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
+	"github.com/apn/ami/bridge/internal/natstest"
 	"github.com/apn/ami/bridge/jetstream"
 )
 
@@ -21,7 +23,7 @@ import (
 func TestTooLarge(t *testing.T) {
 	inEach(t, func(t *testing.T, o jetstream.Options) {
 		b := open(t, o)
-		records := some("a", 1, 20)
+		records := brokertest.Records("a", 1, 20)
 		records[7].Payload = make([]byte, 2<<20)
 		n, err := b.Publish(t.Context(), records)
 		require.Equal(t, 7, n)
@@ -46,7 +48,7 @@ func TestTooLargeForTheStream(t *testing.T) {
 	})
 	require.NoError(t, err)
 	b := open(t, o)
-	records := some("a", 1, 20)
+	records := brokertest.Records("a", 1, 20)
 	records[7].Payload = make([]byte, 1000)
 	n, err := b.Publish(t.Context(), records)
 	require.Equal(t, 7, n)
@@ -65,7 +67,7 @@ func TestFull(t *testing.T) {
 	inEach(t, func(t *testing.T, o jetstream.Options) {
 		o.MaxBytes, o.DiscardNew = 100<<10, true
 		b := open(t, o)
-		records := some("a", 1, 10)
+		records := brokertest.Records("a", 1, 10)
 		for i := range records[:9] {
 			records[i].Payload = make([]byte, 20<<10)
 		}
@@ -76,7 +78,7 @@ func TestFull(t *testing.T) {
 		require.False(t, ok, "it is not lost")
 		require.Equal(t, append(idsOf(records[:4]), records[9].ID()), ids(stored(t, o)))
 
-		more := slices.Concat(records[4:], some("a", 11, 5))
+		more := slices.Concat(records[4:], brokertest.Records("a", 11, 5))
 		n, err = b.Publish(t.Context(), more) // one at a time now
 		require.ErrorIs(t, err, jetstream.ErrFull)
 		require.Zero(t, n)
@@ -117,7 +119,7 @@ func TestDenied(t *testing.T) {
 	t.Run("a node", func(t *testing.T) {
 		o := denying(t, &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"ami.events.b.>"}}})
 		b := open(t, o)
-		records := some("a", 1, 10)
+		records := brokertest.Records("a", 1, 10)
 		records[6].Node = "b"
 		began := time.Now()
 		n, err := b.Publish(t.Context(), records)
@@ -182,10 +184,10 @@ func TestStreamGone(t *testing.T) {
 	inEach(t, func(t *testing.T, o jetstream.Options) {
 		b := open(t, o)
 		require.NoError(t, client(t, o).DeleteStream(t.Context(), nameOf(o)))
-		n, err := b.Publish(t.Context(), some("a", 1, 3))
+		n, err := b.Publish(t.Context(), brokertest.Records("a", 1, 3))
 		require.Zero(t, n)
 		require.ErrorIs(t, err, js.ErrNoStreamResponse)
-		n, err = b.Publish(t.Context(), some("a", 1, 3))
+		n, err = b.Publish(t.Context(), brokertest.Records("a", 1, 3))
 		require.NoError(t, err)
 		require.Equal(t, 3, n)
 	})
@@ -193,18 +195,18 @@ func TestStreamGone(t *testing.T) {
 
 // TestNobody: without a server Open fails, unless it is to wait; then the calls do.
 func TestNobody(t *testing.T) {
-	c := newChild(t, "")
-	o := jetstream.Options{URL: c.url()}
+	c := natstest.New(t, "")
+	o := jetstream.Options{URL: c.URL()}
 	_, err := jetstream.Open(t.Context(), o)
-	require.ErrorContains(t, err, c.url())
+	require.ErrorContains(t, err, c.URL())
 	o.Lazy = true
 	b := open(t, o)
-	n, err := b.Publish(t.Context(), some("a", 1, 3))
+	n, err := b.Publish(t.Context(), brokertest.Records("a", 1, 3))
 	require.Error(t, err)
 	require.Zero(t, n)
 	require.Error(t, b.PutState(t.Context(), bridge.NodeState{Node: "a"}))
-	c.start(t)
-	n, err = b.Publish(t.Context(), some("a", 1, 3))
+	c.Start(t)
+	n, err = b.Publish(t.Context(), brokertest.Records("a", 1, 3))
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
 	require.NoError(t, b.PutState(t.Context(), bridge.NodeState{Node: "a"}))
@@ -224,7 +226,7 @@ func TestMuteServer(t *testing.T) {
 	b := open(t, o)
 	ended := make(chan error, 1)
 	go func() {
-		_, err := b.Publish(t.Context(), some("a", 1, 1))
+		_, err := b.Publish(t.Context(), brokertest.Records("a", 1, 1))
 		ended <- err
 	}()
 	accepted, err := l.Accept() // that of Open
@@ -235,7 +237,7 @@ func TestMuteServer(t *testing.T) {
 	require.NoError(t, b.Close())
 	require.ErrorIs(t, <-ended, jetstream.ErrClosed)
 	require.NoError(t, accepted.Close())
-	_, err = b.Publish(t.Context(), some("a", 1, 1))
+	_, err = b.Publish(t.Context(), brokertest.Records("a", 1, 1))
 	require.ErrorIs(t, err, jetstream.ErrClosed)
 	require.ErrorIs(t, b.Serve(t.Context(), nil, nil), jetstream.ErrClosed)
 }

@@ -3,14 +3,10 @@ package lease
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
+
+	"github.com/apn/ami/bridge/internal/natstest"
 )
 
 // soon bounds what a test waits for; only a failure takes that long.
@@ -60,48 +58,10 @@ func (b *broker) stop() {
 	b.WaitForShutdown()
 }
 
-// debian is where the distribution's server may run; it is older than what is
-// embedded.
-const debian = "nats://127.0.0.1:4222"
-
 // brokers runs a test with the embedded broker, and with the distribution's.
 func brokers(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run("embedded", func(t *testing.T) { test(t, startBroker(t).ClientURL()) })
-	t.Run("debian", func(t *testing.T) { test(t, ofSystem(t)) })
-}
-
-// ofSystem returns where the distribution's server listens. If it does not run, the
-// test starts it.
-func ofSystem(t *testing.T) string {
-	t.Helper()
-	if conn, err := nats.Connect(debian); err == nil {
-		conn.Close()
-		return debian
-	}
-	path, err := exec.LookPath("nats-server")
-	if err != nil {
-		path, err = exec.LookPath("/usr/sbin/nats-server")
-	}
-	switch {
-	case err == nil:
-	case os.Getenv("CI") != "":
-		t.Fatal("there is no nats-server on this system")
-	default:
-		t.Skip("there is no nats-server on this system")
-	}
-	dir := t.TempDir()
-	c := exec.Command(path, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", dir, "--ports_file_dir", dir)
-	require.NoError(t, c.Start())
-	t.Cleanup(func() {
-		require.NoError(t, c.Process.Kill())
-		_ = c.Wait() // killed
-	})
-	var ports struct{ Nats []string }
-	require.Eventually(t, func() bool {
-		data, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("nats-server_%d.ports", c.Process.Pid)))
-		return err == nil && json.Unmarshal(data, &ports) == nil && len(ports.Nats) > 0
-	}, soon, 10*time.Millisecond)
-	return ports.Nats[0]
+	t.Run("debian", func(t *testing.T) { test(t, natstest.System(t)) })
 }
 
 // connect returns a connection that never gives up.
@@ -139,7 +99,7 @@ func newWorld(t *testing.T, url string, nodes int) *world {
 	for i := range nodes {
 		w.nodes = append(w.nodes, fmt.Sprintf("pbx.%02d/ä", i))
 	}
-	if url == debian {
+	if url == natstest.SystemURL {
 		js := connect(t, url)
 		t.Cleanup(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), soon)

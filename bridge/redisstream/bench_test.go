@@ -9,13 +9,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/internal/redistest"
 )
 
 const benchBatch = 512
 
 func benchRecords() []bridge.Record {
-	records := as("0123456789abcdef", some("pbx1", 1, benchBatch))
+	records := as("0123456789abcdef", brokertest.Records("pbx1", 1, benchBatch))
 	for i := range records {
 		records[i].Payload = make([]byte, 500)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/internal/redistest"
 	"github.com/apn/ami/bridge/redisstream"
 )
@@ -20,7 +21,7 @@ func TestCluster(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Contains(c.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
 	}, soon, tick)
-	records := append(some("a", 1, 3), some("b", 1, 3)...)
+	records := append(brokertest.Records("a", 1, 3), brokertest.Records("b", 1, 3)...)
 
 	o := redisstream.Options{URL: s.URL(), Prefix: "{ami}"}
 	publish(t, open(t, o), records)

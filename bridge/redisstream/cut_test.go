@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/redisstream"
 )
 
@@ -37,7 +38,7 @@ func TestConfirmationLost(t *testing.T) {
 	var all []bridge.Record
 	nodes := []string{"a", "b", "c"}
 	for i := range 6000 {
-		r := some(nodes[i%3], i/3+1, 1)[0]
+		r := brokertest.Records(nodes[i%3], i/3+1, 1)[0]
 		if i > 3000 { // another hold
 			r.Instance, r.Seq = "i2", r.Seq-1000
 		}
@@ -77,7 +78,7 @@ func TestSilentServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, call := range []func(ctx context.Context, b *redisstream.Broker) error{
 				func(ctx context.Context, b *redisstream.Broker) error {
-					_, err := b.Publish(ctx, some("a", 1, 10))
+					_, err := b.Publish(ctx, brokertest.Records("a", 1, 10))
 					return err
 				},
 				func(ctx context.Context, b *redisstream.Broker) error {
@@ -111,11 +112,11 @@ func TestSilentServer(t *testing.T) {
 		o.AckTimeout = 50 * time.Millisecond
 		b := open(t, o)
 		p.answers(swallow)
-		n, err := b.Publish(t.Context(), some("b", 1, 10))
+		n, err := b.Publish(t.Context(), brokertest.Records("b", 1, 10))
 		require.ErrorContains(t, err, "timeout")
 		require.Zero(t, n)
 		p.answers(nil)
-		publish(t, b, some("b", 1, 10))
+		publish(t, b, brokertest.Records("b", 1, 10))
 		require.Equal(t, uint64(10), b.Stats().Duplicates)
 	})
 }
@@ -137,13 +138,13 @@ func TestNonsense(t *testing.T) {
 				}
 				return answer, false
 			})
-			n, err := b.Publish(t.Context(), some("a", i+1, 1))
+			n, err := b.Publish(t.Context(), brokertest.Records("a", i+1, 1))
 			require.Error(t, err)
 			require.Zero(t, n)
 			_, refused := errors.AsType[*bridge.RefusedError](err)
 			require.False(t, refused)
 			p.answers(nil)
-			publish(t, b, some("a", i+1, 1))
+			publish(t, b, brokertest.Records("a", i+1, 1))
 		})
 	}
 }

@@ -3,7 +3,6 @@ package redisstream_test
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"testing"
 	"time"
 
@@ -45,19 +44,6 @@ func open(t testing.TB, o redisstream.Options) *redisstream.Broker {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	return b
-}
-
-// some makes n records of a node, the first of them with Seq from.
-func some(node string, from, n int) []bridge.Record {
-	records := make([]bridge.Record, n)
-	for i := range records {
-		seq := uint64(from + i)
-		records[i] = bridge.Record{
-			Instance: "i1", Node: node, Epoch: 1, Seq: seq, Kind: bridge.KindEvent, Name: "Newchannel",
-			Time: time.Unix(1700000000, int64(seq)), Payload: fmt.Appendf(nil, `{"n":%d}`, seq),
-		}
-	}
-	return records
 }
 
 // as makes records be of another instance.

@@ -1,13 +1,11 @@
 package redisstream_test
 
 import (
-	"context"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/internal/redistest"
 	"github.com/apn/ami/bridge/redisstream"
 )
@@ -19,41 +17,14 @@ func TestServerDies(t *testing.T) {
 	s := own(t)
 	o := redisstream.Options{URL: s.URL(), MaxLen: -1}
 	b := open(t, o)
-	records := some("", 1, total)
+	records := brokertest.Records("", 1, total)
 	for i := range records {
 		records[i].Node = []string{"a", "b", "c"}[i%3]
 	}
-	var done atomic.Int64
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for n := 0; n < total && ctx.Err() == nil; {
-			m, err := b.Publish(ctx, records[n:min(n+offer, total)])
-			n += m
-			done.Store(int64(n))
-			if err != nil {
-				select { // as the bridge waits
-				case <-time.After(tick):
-				case <-ctx.Done():
-				}
-			}
-		}
-	}()
-	for _, at := range []int64{total / 5, total / 2} {
-		for done.Load() < at { // in the middle of a batch, most likely
-			select {
-			case <-ctx.Done():
-				t.Fatal("too slow")
-			case <-time.After(time.Millisecond):
-			}
-		}
+	brokertest.PublishThroughDeaths(t, b, records, offer, func() {
 		s.Kill(t)
 		s.Start(t)
-	}
-	<-ended
-	require.NoError(t, ctx.Err())
+	})
 	for _, node := range []string{"a", "b", "c"} {
 		require.Equal(t, idsOf(node, records), ids(t, o, node))
 	}
@@ -73,11 +44,11 @@ func TestLazy(t *testing.T) {
 	b := open(t, o)
 	require.Zero(t, b.Stats().Connects)
 	for range 5 {
-		n, err := b.Publish(t.Context(), some("a", 1, 1))
+		n, err := b.Publish(t.Context(), brokertest.Records("a", 1, 1))
 		require.Zero(t, n)
 		require.ErrorContains(t, err, "refused")
 	}
 	s.Start(t)
-	publish(t, b, some("a", 1, 1))
+	publish(t, b, brokertest.Records("a", 1, 1))
 	require.Len(t, ids(t, o, "a"), 1)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/internal/redistest"
 	"github.com/apn/ami/bridge/redisstream"
 )
@@ -39,7 +40,7 @@ func TestOrder(t *testing.T) {
 	seqs := make(map[string]uint64)
 	var all []bridge.Record
 	for _, size := range []int{1, 2, 511, 512, 513, 4000} {
-		batch := some("", 0, size)
+		batch := brokertest.Records("", 0, size)
 		for i := range batch {
 			r := &batch[i]
 			r.Node, r.Instance = "n"+strconv.Itoa(i%7), "i"+strconv.Itoa(len(all)/1000)
@@ -64,16 +65,16 @@ func TestDuplicates(t *testing.T) {
 		offers [][]bridge.Record
 		want   []bridge.Record
 	}{
-		{"all of it", [][]bridge.Record{some("a", 1, 600), some("a", 1, 600)}, some("a", 1, 600)},
-		{"its end and more", [][]bridge.Record{some("a", 1, 10), some("a", 8, 10)}, some("a", 1, 17)},
-		{"twice in one", [][]bridge.Record{append(some("a", 1, 3), some("a", 2, 3)...)}, some("a", 1, 4)},
-		{"a hole stays", [][]bridge.Record{some("a", 1, 3), some("a", 9, 3), some("a", 9, 4)}, append(some("a", 1, 3), some("a", 9, 4)...)},
+		{"all of it", [][]bridge.Record{brokertest.Records("a", 1, 600), brokertest.Records("a", 1, 600)}, brokertest.Records("a", 1, 600)},
+		{"its end and more", [][]bridge.Record{brokertest.Records("a", 1, 10), brokertest.Records("a", 8, 10)}, brokertest.Records("a", 1, 17)},
+		{"twice in one", [][]bridge.Record{append(brokertest.Records("a", 1, 3), brokertest.Records("a", 2, 3)...)}, brokertest.Records("a", 1, 4)},
+		{"a hole stays", [][]bridge.Record{brokertest.Records("a", 1, 3), brokertest.Records("a", 9, 3), brokertest.Records("a", 9, 4)}, append(brokertest.Records("a", 1, 3), brokertest.Records("a", 9, 4)...)},
 		{
 			"two holds",
-			[][]bridge.Record{append(some("a", 7, 3), as("i2", some("a", 1, 3))...), append(some("a", 8, 2), as("i2", some("a", 1, 4))...)},
-			append(some("a", 7, 3), as("i2", some("a", 1, 4))...),
+			[][]bridge.Record{append(brokertest.Records("a", 7, 3), as("i2", brokertest.Records("a", 1, 3))...), append(brokertest.Records("a", 8, 2), as("i2", brokertest.Records("a", 1, 4))...)},
+			append(brokertest.Records("a", 7, 3), as("i2", brokertest.Records("a", 1, 4))...),
 		},
-		{"9 and 10", [][]bridge.Record{some("a", 9, 1), some("a", 10, 1), some("a", 9, 3)}, some("a", 9, 3)},
+		{"9 and 10", [][]bridge.Record{brokertest.Records("a", 9, 1), brokertest.Records("a", 10, 1), brokertest.Records("a", 9, 3)}, brokertest.Records("a", 9, 3)},
 		{"beyond what a float holds", [][]bridge.Record{at(1<<53, 3), at(1<<53+1, 3), at(huge, 2), at(huge+1, 2)}, slices.Concat(at(1<<53, 4), at(huge, 3))},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -97,7 +98,7 @@ func TestDuplicates(t *testing.T) {
 
 // at makes n records of a, the first of them with Seq from.
 func at(from uint64, n int) []bridge.Record {
-	records := some("a", 1, n)
+	records := brokertest.Records("a", 1, n)
 	for i := range records {
 		records[i].Seq = from + uint64(i)
 	}
@@ -110,7 +111,7 @@ func TestHoldsKept(t *testing.T) {
 	o := ofSystem(t)
 	b := open(t, o)
 	const kept = 10_000
-	records := some("a", 1, kept+3)
+	records := brokertest.Records("a", 1, kept+3)
 	for i := range records {
 		records[i].Instance, records[i].Seq = "i"+strconv.Itoa(i), 1
 	}
@@ -140,7 +141,7 @@ func TestMaxLen(t *testing.T) {
 			o := ofSystem(t)
 			o.MaxLen = tc.most
 			b := open(t, o)
-			records := some("a", 1, n)
+			records := brokertest.Records("a", 1, n)
 			publish(t, b, records)
 			got := ids(t, o, "a")
 			require.GreaterOrEqual(t, len(got), tc.least)
@@ -162,7 +163,7 @@ func TestRefused(t *testing.T) {
 				o := ofSystem(t)
 				o.MaxRecord = 100
 				b := open(t, o)
-				records := some("a", 1, 700)
+				records := brokertest.Records("a", 1, 700)
 				spoil(&records[place])
 				n, err := b.Publish(t.Context(), records)
 				require.Equal(t, place, n)
@@ -188,7 +189,7 @@ func TestRefused(t *testing.T) {
 func TestLargest(t *testing.T) {
 	o := ofSystem(t)
 	b := open(t, o)
-	records := some("a", 1, 3)
+	records := brokertest.Records("a", 1, 3)
 	records[1].Payload = make([]byte, redisstream.DefaultMaxRecord)
 	publish(t, b, records)
 	all := stored(t, o, "a")
@@ -214,9 +215,9 @@ func TestState(t *testing.T) {
 // TestClosed: nothing goes on behind Close.
 func TestClosed(t *testing.T) {
 	b := open(t, ofSystem(t))
-	publish(t, b, some("a", 1, 1))
+	publish(t, b, brokertest.Records("a", 1, 1))
 	require.NoError(t, b.Close())
-	n, err := b.Publish(context.Background(), some("a", 2, 1))
+	n, err := b.Publish(context.Background(), brokertest.Records("a", 2, 1))
 	require.Zero(t, n)
 	require.ErrorIs(t, err, redisstream.ErrClosed)
 	require.ErrorIs(t, b.PutState(context.Background(), bridge.NodeState{Node: "a"}), redisstream.ErrClosed)

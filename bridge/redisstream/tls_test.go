@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/internal/redistest"
 	"github.com/apn/ami/bridge/redisstream"
 )
@@ -44,6 +45,6 @@ func TestTLS(t *testing.T) {
 	trusted.AddCert(https.Certificate())
 	o.TLS = &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}
 	b := open(t, o)
-	publish(t, b, some("a", 1, 3))
+	publish(t, b, brokertest.Records("a", 1, 3))
 	require.Len(t, ids(t, redisstream.Options{URL: plain.URL()}, "a"), 3)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/apn/ami"
 	"github.com/apn/ami/bridge"
+	"github.com/apn/ami/bridge/internal/brokertest"
 	"github.com/apn/ami/bridge/internal/redistest"
 	"github.com/apn/ami/bridge/redisstream"
 )
@@ -119,9 +120,9 @@ func TestTrouble(t *testing.T) {
 			c := s.Client(t)
 			o := redisstream.Options{URL: s.URL()}
 			b := open(t, o)
-			publish(t, b, append(some("a", 1, 3), some("b", 1, 3)...))
+			publish(t, b, append(brokertest.Records("a", 1, 3), brokertest.Records("b", 1, 3)...))
 			tc.begin(t, c, s)
-			records := append(some("a", 4, 3), some("b", 4, 3)...)
+			records := append(brokertest.Records("a", 4, 3), brokertest.Records("b", 4, 3)...)
 			n, err := b.Publish(t.Context(), records)
 			require.Equal(t, tc.stored, n, err)
 			if tc.is != nil {
@@ -135,8 +136,8 @@ func TestTrouble(t *testing.T) {
 			tc.end(t, c)
 			publish(t, b, records[n:])
 			require.Zero(t, b.Stats().Duplicates)
-			require.Equal(t, idsOf("a", some("a", 1, 6)), ids(t, o, "a"))
-			want := idsOf("b", some("b", 1, 6))
+			require.Equal(t, idsOf("a", brokertest.Records("a", 1, 6)), ids(t, o, "a"))
+			want := idsOf("b", brokertest.Records("b", 1, 6))
 			if tc.name == "a foreign stream" { // which was put in its place
 				want = want[3:]
 			}
@@ -174,7 +175,7 @@ func TestAnswers(t *testing.T) {
 					}
 					return answer, false
 				})
-				n, err := b.Publish(t.Context(), some("a", 1, 3))
+				n, err := b.Publish(t.Context(), brokertest.Records("a", 1, 3))
 				require.Zero(t, n)
 				require.ErrorContains(t, err, tc.said)
 				require.Equal(t, tc.is == "full", errors.Is(err, redisstream.ErrFull))
@@ -214,7 +215,7 @@ func TestPermissions(t *testing.T) {
 					return err
 				}
 				defer func() { require.NoError(t, b.Close()) }()
-				_, err = b.Publish(t.Context(), some("a", 1, 3))
+				_, err = b.Publish(t.Context(), brokertest.Records("a", 1, 3))
 				return errors.Join(err, b.PutState(t.Context(), bridge.NodeState{Node: "a"}))
 			}
 			err := try()
@@ -248,5 +249,5 @@ func TestWrongPassword(t *testing.T) {
 		require.NotContains(t, err.Error(), "hidden")
 	}
 	o := redisstream.Options{URL: s.URL() + "/1", Password: ami.NewSecret("right")}
-	publish(t, open(t, o), some("a", 1, 1))
+	publish(t, open(t, o), brokertest.Records("a", 1, 1))
 }
