@@ -149,6 +149,9 @@ func TestScrapeWhileNodesChange(t *testing.T) {
 	var all, changing sync.WaitGroup
 	all.Go(func() { _ = cl.Run(context.WithoutCancel(ctx)) }) // nil: Close ends it
 	require.NoError(t, cl.Ready(ctx, 1))
+	// Not left to the goroutine below: the changes may end before its first answer.
+	_, err = cl.Send(ctx, action.Ping{}, ami.To("pbx0"))
+	require.NoError(t, err)
 
 	stop := make(chan struct{})
 	for i := range 2 {
