@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/apn/ami/event"
 	"github.com/apn/ami/internal/eventset"
 	"github.com/apn/ami/internal/fair"
 )
@@ -30,18 +29,18 @@ func (f *feed) hurry() { f.hurryOnce.Do(func() { close(f.hurried) }) }
 
 // push queues events in order, and reports whether the dispatcher is behind; see
 // fair.Queue.Push.
-func (f *feed) push(events []event.Event) (behind bool) { return f.queue.Push(events) }
+func (f *feed) push(events []fair.Item) (behind bool) { return f.queue.Push(events) }
 
 // interested reports whether any subscription hears the node; without one
 // nothing is queued and nothing counts as dropped.
 func (f *feed) interested() bool { return len(*f.subs.Load()) > 0 }
 
 // deliver runs on the dispatcher.
-func (f *feed) deliver(batch []event.Event) { offer(*f.subs.Load(), batch) }
+func (f *feed) deliver(batch []fair.Item) { offer(*f.subs.Load(), batch) }
 
 // offer offers a batch to subscriptions. One whose predicate calls runtime.Goexit
 // ends the dispatcher's goroutine, but not before all others have had the batch.
-func offer(subs []*listener, batch []event.Event) {
+func offer(subs []*listener, batch []fair.Item) {
 	i := 0
 	defer func() {
 		if i < len(subs) {

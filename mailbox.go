@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/internal/fair"
 )
@@ -52,16 +51,16 @@ func (m *mailbox) len() int {
 }
 
 // put buffers e, or drops what the policy says.
-func (m *mailbox) put(e *event.Event) {
+func (m *mailbox) put(e *fair.Item) {
 	m.expire()
 	ring := &m.ring
 	late := m.policy == dropLate && (ring.Full() || m.waiting.Len() > 0)
 	if late {
 		ring = &m.waiting
 	}
-	if _, gap := e.Gap(); !gap && m.policy != dropOldest && ring.Full() {
+	if _, gap := e.Of.Gap(); !gap && m.policy != dropOldest && ring.Full() {
 		m.carry += e.Lost + 1
-		m.lose(e.Node, 1)
+		m.lose(e.Of.Node, 1)
 		return
 	}
 	if m.carry > 0 {
@@ -70,7 +69,7 @@ func (m *mailbox) put(e *event.Event) {
 		m.carry = 0
 		e = &told
 	}
-	m.lose(e.Node, ring.Push(e))
+	m.lose(e.Of.Node, ring.Push(e))
 	if late {
 		m.arrived = append(m.arrived, time.Now())
 		m.align() // a gap may have displaced one
@@ -131,7 +130,7 @@ func (m *mailbox) losses() (node string, total uint64) {
 
 // take takes the oldest events, as many as fit in room. With BlockUpTo as many
 // come in from the waiting area, or pass right through.
-func (m *mailbox) take(room []event.Event) batch {
+func (m *mailbox) take(room []fair.Item) batch {
 	m.expire()
 	if len(m.returned) > 0 {
 		oldest := &m.returned[0]
@@ -147,7 +146,7 @@ func (m *mailbox) take(room []event.Event) batch {
 	n := m.ring.Pop(room)
 	if m.waiting.Len() > 0 {
 		n += m.waiting.Pop(room[n:])
-		var one [1]event.Event
+		var one [1]fair.Item
 		for !m.ring.Full() && m.waiting.Pop(one[:]) == 1 {
 			m.ring.Push(&one[0])
 		}
@@ -169,13 +168,13 @@ func (m *mailbox) putBack(b batch) {
 // left the mailbox.
 type batch struct {
 	at     uint64 // how many had left it before the first
-	events []event.Event
+	events []fair.Item
 }
 
 // next takes the first event of b.
-func (b *batch) next() event.Event {
+func (b *batch) next() fair.Item {
 	e := b.events[0]
-	b.events[0] = event.Event{} // do not pin the frame
+	b.events[0] = fair.Item{} // do not pin the frame
 	b.at, b.events = b.at+1, b.events[1:]
 	return e
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/event"
+	"github.com/apn/ami/internal/fair"
 )
 
 // TestMailbox compares random operations with what must hold under each policy:
@@ -28,7 +29,7 @@ func TestMailbox(t *testing.T) {
 			came := map[uint64]time.Time{}
 			entered := map[uint64]bool{} // found room at once
 			gaps, gapsOut := 0, 0
-			took := func(dst []event.Event) {
+			took := func(dst []fair.Item) {
 				inside := min(m.ring.Len(), len(dst))
 				b := m.take(dst)
 				for i, keep := 0, len(b.events)*rnd.IntN(3)/2; len(b.events) > keep; i++ {
@@ -36,7 +37,7 @@ func TestMailbox(t *testing.T) {
 					require.Greater(t, e.Seq, last)
 					last = e.Seq
 					told += e.Lost
-					if g, gap := e.Gap(); gap {
+					if g, gap := e.Of.Gap(); gap {
 						gapsOut += int(g.To - g.From)
 						continue
 					}
@@ -71,16 +72,16 @@ func TestMailbox(t *testing.T) {
 				switch rnd.IntN(12) {
 				case 0:
 					gaps++
-					m.put(new(event.OfGap("a", seq, time.Now(), event.Gap{From: uint64(gaps), To: uint64(gaps) + 1})))
+					m.put(new(fair.ItemOf(event.OfGap("a", seq, time.Now(), event.Gap{From: uint64(gaps), To: uint64(gaps) + 1}))))
 				case 1:
-					took(make([]event.Event, 1+rnd.IntN(32)))
+					took(make([]fair.Item, 1+rnd.IntN(32)))
 				case 2:
 					time.Sleep(time.Duration(rnd.IntN(int(within))))
 				default:
 					fits := !m.ring.Full() && m.waiting.Len() == 0
 					before := m.dropped
 					came[seq], entered[seq] = time.Now(), fits
-					m.put(&event.Event{Node: "a", Seq: seq, Frame: emptyFrame})
+					m.put(new(fair.ItemOf(event.Event{Node: "a", Seq: seq, Frame: emptyFrame})))
 					put++
 					if fits {
 						require.Equal(t, before, m.dropped)
@@ -93,7 +94,7 @@ func TestMailbox(t *testing.T) {
 				}
 			}
 			for m.len() > 0 {
-				took(make([]event.Event, 7))
+				took(make([]fair.Item, 7))
 				check()
 			}
 			_, n := m.losses()

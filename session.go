@@ -14,6 +14,7 @@ import (
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/internal/correlate"
+	"github.com/apn/ami/internal/fair"
 )
 
 // batchMost is how many events the reader collects before it hands them over,
@@ -29,10 +30,10 @@ type session struct {
 	banner string
 
 	// Owned by the reader goroutine.
-	batch     []event.Event
-	at        time.Time   // when what is in batch was read
-	events    uint64      // not counted yet
-	malformed []time.Time // of the malformed messages within the window
+	batch     []fair.Item
+	of        *event.Event // what the events of batch share
+	events    uint64       // not counted yet
+	malformed []time.Time  // of the malformed messages within the window
 
 	booted   atomic.Bool // FullyBooted was seen
 	shutdown atomic.Bool // Shutdown was seen
@@ -95,9 +96,9 @@ func (s *session) publish(f *frame.Frame) {
 		return
 	}
 	if len(s.batch) == 0 {
-		s.at = s.conn.LastRead() // of all: the next read comes behind a flush
+		s.of = &event.Event{Node: c.node.Key, Time: s.conn.LastRead()} // of all: the next read comes behind a flush
 	}
-	s.batch = append(s.batch, event.Event{Node: c.node.Key, Seq: c.sequence, Time: s.at, Frame: f})
+	s.batch = append(s.batch, fair.Item{Frame: f, Seq: c.sequence, Of: s.of})
 	if len(s.batch) >= batchMost {
 		s.flush()
 	}

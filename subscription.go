@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/apn/ami/event"
+	"github.com/apn/ami/internal/fair"
 )
 
 // A SubOption narrows a Subscription or sets its buffer.
@@ -150,7 +151,7 @@ func (s *Subscription) All(ctx context.Context) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		var b batch
 		defer func() { s.putBack(&b) }()
-		room := make([]event.Event, 32)
+		room := make([]fair.Item, 32)
 		for {
 			err := s.wait(ctx, &b, room)
 			if err != nil {
@@ -214,7 +215,7 @@ func (s *Subscription) Close() {
 
 // wait takes what is buffered to b, waiting for the first. None means the end.
 // room is where it may put them.
-func (s *Subscription) wait(ctx context.Context, b *batch, room []event.Event) error {
+func (s *Subscription) wait(ctx context.Context, b *batch, room []fair.Item) error {
 	for {
 		if ctx.Err() != nil {
 			// The wake-up for an event may have come to this goroutine, which
@@ -241,7 +242,7 @@ func (s *Subscription) wait(ctx context.Context, b *batch, room []event.Event) e
 }
 
 // take takes what is buffered to b and reports whether that is anything.
-func (s *Subscription) take(b *batch, room []event.Event) bool {
+func (s *Subscription) take(b *batch, room []fair.Item) bool {
 	s.mu.Lock()
 	before := s.buffer.dropped
 	*b = s.buffer.take(room)
@@ -259,7 +260,8 @@ func (s *Subscription) take(b *batch, room []event.Event) bool {
 // when it was fetched: what All puts back would have to be taken off the counter.
 func (s *Subscription) next(b *batch) event.Event {
 	s.hub.delivered.Add(1)
-	return b.next()
+	i := b.next()
+	return i.Event()
 }
 
 func (s *Subscription) buffered() int {
@@ -331,7 +333,7 @@ func (s *Subscription) signal() {
 func (s *Subscription) pump() {
 	defer close(s.pumped)
 	defer close(s.out)
-	one := make([]event.Event, 1)
+	one := make([]fair.Item, 1)
 	for {
 		var b batch
 		_ = s.wait(context.Background(), &b, one) // such a context never ends

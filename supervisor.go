@@ -10,6 +10,7 @@ import (
 	"github.com/apn/ami/event"
 	"github.com/apn/ami/frame"
 	"github.com/apn/ami/internal/correlate"
+	"github.com/apn/ami/internal/fair"
 	"github.com/apn/ami/internal/supervise"
 )
 
@@ -99,7 +100,7 @@ func (l *lane) sleep(ctx context.Context, d time.Duration) {
 func (c *Client) pushGap(g event.Gap) {
 	c.sequence++
 	if c.feed.interested() {
-		c.feed.push([]event.Event{event.OfGap(c.node.Key, c.sequence, time.Now(), g)})
+		c.feed.push([]fair.Item{fair.ItemOf(event.OfGap(c.node.Key, c.sequence, time.Now(), g))})
 	}
 }
 

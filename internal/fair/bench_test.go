@@ -14,7 +14,7 @@ import (
 
 // A merge takes the events of many nodes to one consumer.
 type merge struct {
-	push func(node int, e event.Event)
+	push func(node int, e Item)
 	take func(n int) // waits until n more events have been consumed
 	end  func()
 }
@@ -24,9 +24,9 @@ type merge struct {
 func serial(nodes int) merge {
 	d, taken := NewDispatcher(), 0
 	queues := newQueues(d, nodes, func(n int) { taken += n })
-	batch, one := make([]event.Event, alone), make([]event.Event, 1)
+	batch, one := make([]Item, alone), make([]Item, 1)
 	return merge{
-		push: func(node int, e event.Event) {
+		push: func(node int, e Item) {
 			one[0] = e
 			queues[node].Push(one)
 		},
@@ -50,9 +50,9 @@ func parallel(nodes int) merge {
 	serving.Go(d.Run)
 	got := make(chan int, 1<<16)
 	queues := newQueues(d, nodes, func(n int) { got <- n })
-	one := make([]event.Event, 1)
+	one := make([]Item, 1)
 	return merge{
-		push: func(node int, e event.Event) {
+		push: func(node int, e Item) {
 			one[0] = e
 			queues[node].Push(one)
 		},
@@ -71,7 +71,7 @@ func parallel(nodes int) merge {
 func newQueues(d *Dispatcher, nodes int, deliver func(n int)) []*Queue {
 	queues := make([]*Queue, nodes)
 	for n := range queues {
-		queues[n] = d.NewQueue(10_000, 1, func(batch []event.Event) { deliver(len(batch)) })
+		queues[n] = d.NewQueue(10_000, 1, func(batch []Item) { deliver(len(batch)) })
 	}
 	return queues
 }
@@ -79,11 +79,11 @@ func newQueues(d *Dispatcher, nodes int, deliver func(n int)) []*Queue {
 // fanIn is the peer: a goroutine for each node takes events from the node's
 // channel to the one of all.
 func fanIn(nodes int) merge {
-	out := make(chan event.Event, 1024)
-	in := make([]chan event.Event, nodes)
+	out := make(chan Item, 1024)
+	in := make([]chan Item, nodes)
 	var forwarding sync.WaitGroup
 	for n := range in {
-		c := make(chan event.Event, 64)
+		c := make(chan Item, 64)
 		in[n] = c
 		forwarding.Go(func() {
 			for e := range c {
@@ -92,7 +92,7 @@ func fanIn(nodes int) merge {
 		})
 	}
 	return merge{
-		push: func(node int, e event.Event) { in[node] <- e },
+		push: func(node int, e Item) { in[node] <- e },
 		take: func(n int) {
 			for range n {
 				<-out
@@ -135,7 +135,7 @@ func benchmarkMerge(b *testing.B, fair func(int) merge, burst int) {
 		ways = append(ways, fair(n), fanIn(n))
 	}
 	took, at := make([][]time.Duration, len(ways)), make([]int, len(ways))
-	e := event.Event{Node: "pbx1"}
+	e := ItemOf(event.Event{Node: "pbx1"})
 	for i, m := range ways { // what is allocated once
 		for n := range sizes[i/2] {
 			m.push(n, e)
@@ -197,9 +197,10 @@ func BenchmarkQuietNode(b *testing.B) {
 		ahead         []uint64
 		round         time.Time
 	)
+	noise := ItemOf(event.Event{Node: "noisy"})
 	for n := range noisy {
 		var q *Queue
-		q = d.NewQueue(1000, 1, func(batch []event.Event) {
+		q = d.NewQueue(1000, 1, func(batch []Item) {
 			if now := time.Now(); n == 0 {
 				if !round.IsZero() {
 					rounds = append(rounds, now.Sub(round))
@@ -217,14 +218,14 @@ func BenchmarkQuietNode(b *testing.B) {
 			}
 		})
 		for range 100 {
-			q.Push([]event.Event{{Node: "noisy"}})
+			q.Push([]Item{noise})
 		}
 	}
 	quiet := newQueues(d, nodes-noisy, nil)
 	for _, q := range quiet {
-		q.deliver = func(batch []event.Event) {
+		q.deliver = func(batch []Item) {
 			for _, e := range batch {
-				waits = append(waits, time.Since(e.Time))
+				waits = append(waits, time.Since(e.Of.Time))
 				ahead = append(ahead, served.Load()-e.Seq)
 				if len(waits)%lap == 0 {
 					signal(arrived)
@@ -236,7 +237,7 @@ func BenchmarkQuietNode(b *testing.B) {
 	serving.Go(d.Run)
 	sending.Go(func() {
 		for range tick {
-			quiet[rand.IntN(len(quiet))].Push([]event.Event{{Node: "quiet", Seq: served.Load(), Time: time.Now()}})
+			quiet[rand.IntN(len(quiet))].Push([]Item{ItemOf(event.Event{Node: "quiet", Seq: served.Load(), Time: time.Now()})})
 		}
 	})
 	for b.Loop() {

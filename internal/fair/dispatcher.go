@@ -3,8 +3,6 @@ package fair
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/apn/ami/event"
 )
 
 // Quantum is how many events of one node, times its weight, are delivered
@@ -26,7 +24,7 @@ const MaxWeight = 100
 // the last Push; Dropped and Len by anybody.
 type Queue struct {
 	dispatcher *Dispatcher
-	deliver    func([]event.Event)
+	deliver    func([]Item)
 	weight     int
 	dropped    atomic.Uint64
 
@@ -41,7 +39,7 @@ type Queue struct {
 
 // Push queues events in order. It never waits: a full queue drops its oldest.
 // It reports whether the dispatcher is behind with all of its queues together.
-func (q *Queue) Push(events []event.Event) (behind bool) {
+func (q *Queue) Push(events []Item) (behind bool) {
 	q.mu.Lock()
 	before := q.ring.Len()
 	var dropped uint64
@@ -92,7 +90,7 @@ func (q *Queue) Finish(done func()) {
 
 // take moves events to dst. more reports whether others are left; if not, the
 // next Push puts the queue on the list again, and finished is to be called.
-func (q *Queue) take(dst []event.Event) (n int, more bool, finished func()) {
+func (q *Queue) take(dst []Item) (n int, more bool, finished func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n = q.ring.Pop(dst)
@@ -124,7 +122,7 @@ func NewDispatcher() *Dispatcher { return &Dispatcher{wake: make(chan struct{}, 
 // share among busy nodes is in proportion to weight, 1 to MaxWeight. Batches of
 // its events go to deliver, on the goroutine that calls Run; deliver must not
 // block, nor keep the slice.
-func (d *Dispatcher) NewQueue(limit, weight int, deliver func([]event.Event)) *Queue {
+func (d *Dispatcher) NewQueue(limit, weight int, deliver func([]Item)) *Queue {
 	return &Queue{dispatcher: d, deliver: deliver, weight: weight, ring: NewRing(limit)}
 }
 
@@ -132,14 +130,14 @@ func (d *Dispatcher) NewQueue(limit, weight int, deliver func([]event.Event)) *Q
 // deliver ends the goroutine (runtime.Goexit), it may be called again and goes on.
 func (d *Dispatcher) Run() {
 	defer d.signal() // who goes on need not wait for an event
-	batch := make([]event.Event, alone)
+	batch := make([]Item, alone)
 	for over := false; !over; {
 		<-d.wake
 		over = d.stopped.Load() // before the list is served: what came before Stop is
 		used := 0
 		for q, turn := d.next(); q != nil; q, turn = d.next() {
 			if turn > len(batch) {
-				batch = make([]event.Event, turn)
+				batch = make([]Item, turn)
 			}
 			used = max(used, d.serve(q, batch[:turn]))
 		}
@@ -180,7 +178,7 @@ func (d *Dispatcher) next() (q *Queue, turn int) {
 
 // serve gives q its turn and returns how many events that were. batch is room for
 // them.
-func (d *Dispatcher) serve(q *Queue, batch []event.Event) int {
+func (d *Dispatcher) serve(q *Queue, batch []Item) int {
 	n, more, finished := q.take(batch)
 	defer func() { // also if deliver calls runtime.Goexit
 		if more {

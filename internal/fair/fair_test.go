@@ -17,10 +17,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func numbered(node string, n uint64) event.Event { return event.Event{Node: node, Seq: n} }
+func numbered(node string, n uint64) Item { return ItemOf(event.Event{Node: node, Seq: n}) }
 
-func gapped(n uint64) event.Event {
-	return event.OfGap("a", n, time.Time{}, event.Gap{From: n, To: n + 1, Down: time.Second})
+func gapped(node string, n uint64) Item {
+	return ItemOf(event.OfGap(node, n, time.Time{}, event.Gap{From: n, To: n + 1, Down: time.Second}))
 }
 
 // TestRing compares random operations with what must hold: order is kept, and
@@ -32,14 +32,14 @@ func TestRing(t *testing.T) {
 		r := NewRing(2 + rnd.IntN(50))
 		var pushed, dropped, out, told, gaps uint64
 		var last, carry uint64
-		batch := make([]event.Event, 20)
+		batch := make([]Item, 20)
 		pop := func() {
 			n := r.Pop(batch[:1+rnd.IntN(20)])
 			for _, e := range batch[:n] {
 				require.Greater(t, e.Seq, last)
 				last = e.Seq
 				told += e.Lost
-				if _, gap := e.Gap(); gap {
+				if _, gap := e.Of.Gap(); gap {
 					gaps++
 				} else {
 					out++
@@ -49,7 +49,7 @@ func TestRing(t *testing.T) {
 		gapOpen := false
 		for i := range uint64(500) {
 			if rnd.IntN(20) == 0 {
-				dropped += r.Push(new(gapped(i + 1)))
+				dropped += r.Push(new(gapped("a", i+1)))
 				gapOpen = true
 			} else {
 				pushed++
@@ -81,30 +81,27 @@ func TestRing(t *testing.T) {
 // TestGapsAreSetAside: a full ring keeps one gap for each node, and says what
 // was lost behind them.
 func TestGapsAreSetAside(t *testing.T) { // E6, E7
-	of := func(node string, n uint64) event.Event {
-		return event.OfGap(node, n, time.Time{}, event.Gap{From: n, To: n + 1, Down: time.Second})
-	}
 	r := NewRing(2)
-	require.Zero(t, r.Push(new(of("a", 1))))
-	require.Zero(t, r.Push(new(of("b", 1))))
+	require.Zero(t, r.Push(new(gapped("a", 1))))
+	require.Zero(t, r.Push(new(gapped("b", 1))))
 	require.True(t, r.Full())
-	require.Zero(t, r.Push(new(of("a", 2))))
+	require.Zero(t, r.Push(new(gapped("a", 2))))
 	require.Zero(t, r.Push(new(numbered("a", 3))))
 	require.Zero(t, r.Push(new(numbered("b", 3))))
 	require.EqualValues(t, 1, r.Push(new(numbered("b", 4))))
 	require.Equal(t, 4, r.Len())
-	got := make([]event.Event, 5)
+	got := make([]Item, 5)
 	require.Equal(t, 1, r.Pop(got[:1]), "piece by piece")
 	require.Equal(t, 3, r.Pop(got[1:]))
-	a, ok := got[0].Gap()
+	a, ok := got[0].Of.Gap()
 	require.True(t, ok)
-	require.Equal(t, "a", got[0].Node)
+	require.Equal(t, "a", got[0].Of.Node)
 	require.EqualValues(t, 1, a.From)
 	require.EqualValues(t, 3, a.To)
 	require.Equal(t, 2*time.Second, a.Down)
-	b, ok := got[1].Gap()
+	b, ok := got[1].Of.Gap()
 	require.True(t, ok)
-	require.Equal(t, "b", got[1].Node)
+	require.Equal(t, "b", got[1].Of.Node)
 	require.EqualValues(t, 1, b.From)
 	require.EqualValues(t, 3, got[2].Seq)
 	require.EqualValues(t, 1, got[2].Lost)
@@ -118,12 +115,12 @@ func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up mi
 	last := map[string]uint64{}
 	total := 0
 	d := NewDispatcher()
-	deliver := func(batch []event.Event) {
+	deliver := func(batch []Item) {
 		for _, e := range batch {
-			if e.Seq != last[e.Node]+1 {
-				panic(fmt.Sprintf("%s: %d behind %d", e.Node, e.Seq, last[e.Node]))
+			if e.Seq != last[e.Of.Node]+1 {
+				panic(fmt.Sprintf("%s: %d behind %d", e.Of.Node, e.Seq, last[e.Of.Node]))
 			}
-			last[e.Node] = e.Seq
+			last[e.Of.Node] = e.Seq
 			total++
 		}
 	}
@@ -133,7 +130,7 @@ func TestDispatcherKeepsOrder(t *testing.T) { // E4: nothing lost, no wake-up mi
 		q := d.NewQueue(events, 1, deliver)
 		wg.Go(func() {
 			for i := range uint64(events) {
-				q.Push([]event.Event{numbered(fmt.Sprint(n), i+1)})
+				q.Push([]Item{numbered(fmt.Sprint(n), i+1)})
 			}
 			if q.Dropped() != 0 {
 				panic("dropped below the limit")
@@ -150,16 +147,16 @@ func TestQuietNodeIsServedWithinOneRound(t *testing.T) { // E4, E5
 	synctest.Test(t, func(t *testing.T) {
 		var order []string
 		d := NewDispatcher()
-		deliver := func(batch []event.Event) {
+		deliver := func(batch []Item) {
 			for _, e := range batch {
-				order = append(order, e.Node)
+				order = append(order, e.Of.Node)
 			}
 		}
 		noisy, quiet := d.NewQueue(1000, 1, deliver), d.NewQueue(10, 1, deliver)
 		for i := range uint64(1000) {
-			noisy.Push([]event.Event{numbered("noisy", i)})
+			noisy.Push([]Item{numbered("noisy", i)})
 		}
-		quiet.Push([]event.Event{numbered("quiet", 1)})
+		quiet.Push([]Item{numbered("quiet", 1)})
 		require.Equal(t, 1000, noisy.Len())
 		d.Stop()
 		d.Run()
@@ -175,9 +172,9 @@ func TestQuietNodeIsServedWithinOneRound(t *testing.T) { // E4, E5
 }
 
 func TestQueueDrops(t *testing.T) { // E6
-	q := NewDispatcher().NewQueue(10, 1, func([]event.Event) {})
+	q := NewDispatcher().NewQueue(10, 1, func([]Item) {})
 	for i := range uint64(100) {
-		q.Push([]event.Event{numbered("a", i)})
+		q.Push([]Item{numbered("a", i)})
 	}
 	require.EqualValues(t, 90, q.Dropped())
 	require.Equal(t, 10, q.Len())
@@ -187,15 +184,15 @@ func TestQueueDrops(t *testing.T) { // E6
 func TestWeights(t *testing.T) { // E4
 	var order []string
 	d := NewDispatcher()
-	deliver := func(batch []event.Event) {
+	deliver := func(batch []Item) {
 		for _, e := range batch {
-			order = append(order, e.Node)
+			order = append(order, e.Of.Node)
 		}
 	}
 	for node, weight := range map[string]int{"light": 1, "heavy": 20} {
 		q := d.NewQueue(10_000, weight, deliver)
 		for i := range uint64(5000) {
-			q.Push([]event.Event{numbered(node, i)})
+			q.Push([]Item{numbered(node, i)})
 		}
 	}
 	d.Stop()
@@ -216,10 +213,10 @@ func TestFinish(t *testing.T) { // A5, E1
 		var serving sync.WaitGroup
 		serving.Go(d.Run)
 		delivered := 0
-		q := d.NewQueue(100, 1, func(batch []event.Event) { delivered += len(batch) })
+		q := d.NewQueue(100, 1, func(batch []Item) { delivered += len(batch) })
 		pushed := rand.IntN(3)
 		for i := range pushed {
-			q.Push([]event.Event{numbered("a", uint64(i))})
+			q.Push([]Item{numbered("a", uint64(i))})
 		}
 		finished := make(chan int, 2)
 		q.Finish(func() { finished <- delivered })
@@ -243,23 +240,23 @@ func TestMark(t *testing.T) {
 				seq += 1 + uint64(rnd.IntN(3)/2) // some are not pushed: nobody listens
 				e := numbered("a", seq)
 				if rnd.IntN(8) == 0 {
-					e = gapped(seq)
+					e = gapped("a", seq)
 				} else {
 					events++
 				}
-				q.Push([]event.Event{e})
+				q.Push([]Item{e})
 			}
 		}
-		take := func(n int) []event.Event {
-			batch := make([]event.Event, n)
+		take := func(n int) []Item {
+			batch := make([]Item, n)
 			n, _, _ = q.take(batch)
 			return batch[:n]
 		}
 		var before, lostBefore uint64
-		count := func(batch []event.Event) {
+		count := func(batch []Item) {
 			for _, e := range batch {
 				lostBefore += e.Lost
-				if _, gap := e.Gap(); !gap {
+				if _, gap := e.Of.Gap(); !gap {
 					before++
 				}
 			}
@@ -286,7 +283,7 @@ func TestMark(t *testing.T) {
 			for _, e := range m.Behind(batch) {
 				require.Greater(t, e.Seq, edge)
 				lost += e.Lost
-				if _, gap := e.Gap(); !gap {
+				if _, gap := e.Of.Gap(); !gap {
 					out++
 				}
 			}
@@ -304,7 +301,7 @@ func TestMarkAndTheReader(t *testing.T) {
 	early := time.Now()
 	var m Mark
 	q.Mark(func(made Mark) { m = made })
-	batch := []event.Event{{Seq: 1, Time: early}, {Seq: 2, Time: early}, {Seq: 3, Time: m.made}}
+	batch := []Item{ItemOf(event.Event{Seq: 1, Time: early}), ItemOf(event.Event{Seq: 2, Time: early}), ItemOf(event.Event{Seq: 3, Time: m.made})}
 	require.Empty(t, m.Behind(batch[:1]))
 	require.Equal(t, batch[2:], m.Behind(batch[1:]))
 	require.Equal(t, batch, m.Behind(batch), "once passed it looks no more")
@@ -314,11 +311,11 @@ func TestMarkAndTheReader(t *testing.T) {
 // together, and no longer when they were served (E1).
 func TestBehind(t *testing.T) {
 	d := NewDispatcher()
-	a := d.NewQueue(10_000, 1, func([]event.Event) {})
-	b := d.NewQueue(100, 1, func([]event.Event) {})
+	a := d.NewQueue(10_000, 1, func([]Item) {})
+	b := d.NewQueue(100, 1, func([]Item) {})
 	var next uint64
 	push := func(q *Queue, n int) (behind bool) {
-		events := make([]event.Event, n)
+		events := make([]Item, n)
 		for i := range events {
 			next++
 			events[i] = numbered("a", next)

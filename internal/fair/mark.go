@@ -3,8 +3,6 @@ package fair
 import (
 	"slices"
 	"time"
-
-	"github.com/apn/ami/event"
 )
 
 // A Mark is the place in the queue of a node where somebody began to listen. It
@@ -36,7 +34,7 @@ func (q *Queue) Mark(set func(Mark)) {
 // Behind returns the events of batch that are behind the mark. All batches from
 // the making of the mark on are to be given to it, in order. batch is not
 // changed.
-func (m *Mark) Behind(batch []event.Event) []event.Event {
+func (m *Mark) Behind(batch []Item) []Item {
 	if m.passed {
 		return batch
 	}
@@ -50,7 +48,7 @@ func (m *Mark) Behind(batch []event.Event) []event.Event {
 		// event is the first to tell, together with later ones.
 		owed := min(m.owed, e.Lost)
 		m.owed = 0
-		if e.Time.Before(m.made) {
+		if e.Of.Time.Before(m.made) {
 			// Read before, but not pushed: the reader hands events over in
 			// batches. Who asks for events when the answer to an action is
 			// there expects none that Asterisk sent before that answer.
@@ -69,12 +67,12 @@ func (m *Mark) Behind(batch []event.Event) []event.Event {
 
 // settle strikes an event off what is owed. A batch that was taken before the
 // mark was made, and is delivered only now, was not part of it.
-func (m *Mark) settle(e *event.Event) {
+func (m *Mark) settle(e *Item) {
 	if e.Seq < m.first {
 		return
 	}
 	paid := e.Lost
-	if _, gap := e.Gap(); !gap {
+	if !e.isGap() {
 		paid++
 	}
 	m.owed -= min(m.owed, paid)

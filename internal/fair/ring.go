@@ -20,12 +20,12 @@ const (
 //
 // A Ring is not safe for concurrent use.
 type Ring struct {
-	buf     []event.Event
+	buf     []Item
 	head, n int
 	most    int // n at its highest, halved in about five fillings
 	limit   int
 
-	aside []event.Event // gaps older than all in buf
+	aside []Item // gaps older than all in buf
 
 	gaps   int    // how many of the events are
 	untold uint64 // sum of their Lost
@@ -41,7 +41,7 @@ func (r *Ring) Len() int { return len(r.aside) + r.n }
 func (r *Ring) Aside() int { return len(r.aside) }
 
 // First returns the oldest event, nil if there is none.
-func (r *Ring) First() *event.Event {
+func (r *Ring) First() *Item {
 	switch {
 	case len(r.aside) > 0:
 		return &r.aside[0]
@@ -61,7 +61,7 @@ func (r *Ring) Untold() uint64 { return r.untold }
 func (r *Ring) Full() bool { return r.n >= r.limit }
 
 // Push appends a copy of e and returns how many events it dropped for that.
-func (r *Ring) Push(e *event.Event) (dropped uint64) {
+func (r *Ring) Push(e *Item) (dropped uint64) {
 	if r.n >= r.limit {
 		told := *e // what is dropped last may be told by it
 		dropped = r.dropOldest(&told)
@@ -74,14 +74,14 @@ func (r *Ring) Push(e *event.Event) (dropped uint64) {
 	r.n++
 	r.most = max(r.most, r.n)
 	r.untold += e.Lost
-	if _, gap := e.Gap(); gap {
+	if e.isGap() {
 		r.gaps++
 	}
 	return dropped
 }
 
 // Pop moves up to len(dst) of the oldest events to dst and returns how many.
-func (r *Ring) Pop(dst []event.Event) int {
+func (r *Ring) Pop(dst []Item) int {
 	first := 0
 	if len(r.aside) > 0 {
 		first = copy(dst, r.aside)
@@ -97,10 +97,10 @@ func (r *Ring) Pop(dst []event.Event) int {
 		slot := r.at(i)
 		dst[i] = *slot
 		r.untold -= slot.Lost
-		if _, gap := slot.Gap(); gap {
+		if slot.isGap() {
 			r.gaps--
 		}
-		*slot = event.Event{} // do not pin the frame
+		*slot = Item{} // do not pin the frame
 	}
 	r.head = (r.head + n) & (max(len(r.buf), 1) - 1)
 	r.n -= n
@@ -114,8 +114,8 @@ func (r *Ring) Pop(dst []event.Event) int {
 // be, or sets it aside if it is a gap. It returns the event's node, how many
 // events that cost, and of the losses those that no event is left to tell of.
 func (r *Ring) Drop() (node string, dropped, untold uint64) {
-	var none event.Event // stands for the next one to be pushed
-	node = r.at(0).Node
+	var none Item // stands for the next one to be pushed
+	node = r.at(0).Of.Node
 	dropped = r.dropOldest(&none)
 	r.shrink()
 	return node, dropped, none.Lost
@@ -135,10 +135,10 @@ func (r *Ring) shrink() {
 }
 
 // dropOldest makes room. next is the event that is about to be pushed.
-func (r *Ring) dropOldest(next *event.Event) uint64 {
+func (r *Ring) dropOldest(next *Item) uint64 {
 	oldest := *r.at(0)
 	r.advance()
-	if _, gap := oldest.Gap(); gap {
+	if oldest.isGap() {
 		r.setAside(oldest)
 		return 0
 	}
@@ -155,16 +155,16 @@ func (r *Ring) dropOldest(next *event.Event) uint64 {
 // setAside keeps a gap. Two of the same node become one, unless the first is
 // final: what follows is of another node with that key. Of such pairs the last
 // one is kept.
-func (r *Ring) setAside(gap event.Event) {
+func (r *Ring) setAside(gap Item) {
 	last, same := -1, 0
 	for i := range r.aside {
-		if r.aside[i].Node == gap.Node {
+		if r.aside[i].Of.Node == gap.Of.Node {
 			last, same = i, same+1
 		}
 	}
 	if same > 0 {
-		if g, _ := r.aside[last].Gap(); same > 1 || !g.Final() {
-			r.aside[last] = event.MergeGaps(r.aside[last], gap)
+		if g, _ := r.aside[last].Of.Gap(); same > 1 || !g.Final() {
+			r.aside[last] = ItemOf(event.MergeGaps(r.aside[last].Event(), gap.Event()))
 			r.gaps--
 			return
 		}
@@ -173,16 +173,16 @@ func (r *Ring) setAside(gap event.Event) {
 }
 
 func (r *Ring) advance() {
-	*r.at(0) = event.Event{}
+	*r.at(0) = Item{}
 	r.head = (r.head + 1) & (len(r.buf) - 1)
 	r.n--
 }
 
 // at returns the i-th oldest slot. Capacities are powers of two.
-func (r *Ring) at(i int) *event.Event { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
+func (r *Ring) at(i int) *Item { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
 
 func (r *Ring) grow() {
-	buf := make([]event.Event, max(2*len(r.buf), ringFirst))
+	buf := make([]Item, max(2*len(r.buf), ringFirst))
 	for i := range r.n {
 		buf[i] = *r.at(i)
 	}
