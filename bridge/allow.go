@@ -82,6 +82,21 @@ func (a Allow) rules() (map[string]*rule, error) {
 	return rules, nil
 }
 
+// unheard returns, by list, what is let through by its whole name and is no action
+// of Asterisk: it is misspelt, or comes with a module of the user's own.
+func (a Allow) unheard() map[string][]string {
+	found := make(map[string][]string)
+	for key, names := range a {
+		for _, name := range names {
+			name = strings.TrimSpace(name)
+			if _, known := action.Lookup(name); !known && !strings.ContainsAny(name, `*?[\`) {
+				found[key] = append(found[key], name)
+			}
+		}
+	}
+	return found
+}
+
 // allowed reports whether an action may be sent to a node, "" for any of them.
 func (a *ask) allowed(rules map[string]*rule, node string) error {
 	name := a.action

@@ -186,6 +186,15 @@ func TestFailedRequests(t *testing.T) {
 	})
 }
 
+// TestAllowUnheard: a misspelt action is told, since it cannot be told from one of
+// a module of the user's own, which is let through.
+func TestAllowUnheard(t *testing.T) {
+	a := Allow{AllNodes: {"Ping", "queue*", " Orginate "}, "pbx1": {"*"}, AnyNode: {"logoff", "Mine"}}
+	require.Equal(t, map[string][]string{AllNodes: {"Orginate"}, AnyNode: {"Mine"}}, a.unheard())
+	require.Empty(t, Allow(nil).unheard())
+	require.Empty(t, Allow{AllNodes: ReadOnly()}.unheard())
+}
+
 func TestAllow(t *testing.T) {
 	rules, err := Allow{
 		AllNodes: {"Ping", "queue*"},

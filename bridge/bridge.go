@@ -57,6 +57,9 @@ func New(cluster *ami.Cluster, broker Broker, o Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	for key, names := range o.Allow.unheard() {
+		o.Logger.Warn("requests may ask for actions that no Asterisk from 18 to 23 has: misspelt, unless they are your own", "list", key, "actions", names)
+	}
 	store, _ := broker.(StateStore)
 	b := &Bridge{
 		cluster: cluster, broker: broker, options: o, run: newRun(o.Instance, time.Now()), rules: rules,

@@ -224,7 +224,10 @@ func (b *bridging) bridge(ctx context.Context, br *bridge.Bridge, link *link, re
 			return errors.Join(fmt.Errorf("--http: %w", err), link.broker.Close())
 		}
 		addr = l.Addr().String()
-		srv := &http.Server{Handler: br.Handler(), ReadHeaderTimeout: 5 * time.Second}
+		srv := &http.Server{
+			Handler: br.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+			WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		}
 		parts.Go(func() {
 			if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				b.log.Error("health and metrics are not served any more", "error", err)
