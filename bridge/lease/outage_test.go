@@ -15,11 +15,13 @@ import (
 // back with the bucket or without. That a third member then gets its share, and
 // nothing else has moved, shows that the wait is over.
 func TestBrokerRestart(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		memory bool
 	}{{"file", false}, {"memory", true}} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			b := startBroker(t)
 			w := newWorld(t, b.ClientURL(), 6)
 			kept := func(o *Options) { o.Memory = tc.memory }
@@ -41,6 +43,7 @@ func TestBrokerRestart(t *testing.T) {
 
 // TestBucketDeleted: holders write their leases anew while the broker runs on.
 func TestBucketDeleted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 6)
 	w.join(t, "a")
 	w.join(t, "b")
@@ -55,6 +58,7 @@ func TestBucketDeleted(t *testing.T) {
 
 // TestLeaseDeleted: a key that somebody deletes comes back, and nothing moves.
 func TestLeaseDeleted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 4)
 	w.join(t, "a")
 	w.join(t, "b")
@@ -156,6 +160,7 @@ func (l *link) setCut(cut bool) {
 // TestPartition: a member that does not reach the broker keeps its nodes until it
 // learns that they were taken over.
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	broker := startBroker(t)
 	w := newWorld(t, broker.ClientURL(), 6)
 	l := newLink(t, broker.Addr().String())
@@ -179,6 +184,7 @@ func TestPartition(t *testing.T) {
 // TestLeavingAlone: without the broker the end waits for the user alone, and says
 // that others were not told.
 func TestLeavingAlone(t *testing.T) {
+	t.Parallel()
 	broker := startBroker(t)
 	w := newWorld(t, broker.ClientURL(), 3)
 	a := w.join(t, "a")
@@ -187,7 +193,7 @@ func TestLeavingAlone(t *testing.T) {
 	start := time.Now()
 	var left *LeaveError
 	require.ErrorAs(t, a.quit(), &left)
-	require.Less(t, time.Since(start), ttl)
+	require.Less(t, time.Since(start), a.opts.Grace)
 	require.Equal(t, w.nodes, left.Nodes)
 	require.Error(t, left.Err)
 }
@@ -195,6 +201,7 @@ func TestLeavingAlone(t *testing.T) {
 // TestNoBroker: one that never was there is waited for, and there is nothing to
 // tell if it never comes.
 func TestNoBroker(t *testing.T) {
+	t.Parallel()
 	broker := startBroker(t)
 	w := newWorld(t, broker.ClientURL(), 3)
 	js, other := connect(t, w.url), connect(t, w.url)
@@ -209,8 +216,9 @@ func TestNoBroker(t *testing.T) {
 // TestSealed: a bucket that takes nothing any more holds up neither the nodes nor
 // the end.
 func TestSealed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 3)
-	a := w.join(t, "a", func(o *Options) { o.Grace = 50 * time.Millisecond })
+	a := w.join(t, "a", func(o *Options) { o.TTL, o.Grace = MinTTL, 50*time.Millisecond })
 	w.await(t, map[string]int{"a": 3})
 	js := connect(t, w.url)
 	stream, err := js.Stream(t.Context(), "KV_"+w.bucket)
@@ -225,12 +233,13 @@ func TestSealed(t *testing.T) {
 	var left *LeaveError
 	require.ErrorAs(t, a.quit(), &left)
 	require.Equal(t, w.nodes, left.Nodes)
-	require.Less(t, time.Since(start), 2*ttl)
+	require.Less(t, time.Since(start), soon)
 }
 
 // TestWatchLost: a watch that the broker has forgotten is noticed, and opened
 // anew; nothing moves for it.
 func TestWatchLost(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 6)
 	a := w.join(t, "a")
 	b := w.join(t, "b")

@@ -60,6 +60,7 @@ func child(url string) int {
 // TestZombie: a process that is stopped for longer than a TTL loses its nodes,
 // learns that when it wakes, and then gets its share back.
 func TestZombie(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 4)
 	a := w.join(t, "a")
 	w.await(t, map[string]int{"a": 4})
