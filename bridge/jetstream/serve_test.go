@@ -201,7 +201,7 @@ func TestServeComesBack(t *testing.T) {
 	}()
 	for range 2 {
 		c.Start(t)
-		nc, err := nats.Connect(c.URL())
+		nc, err := nats.Connect(c.URL(), nats.Timeout(soon))
 		require.NoError(t, err)
 		s := &service{nc, jetstream.DefaultPrefix}
 		require.Equal(t, "ok", s.ask(t, "a", "{}"))

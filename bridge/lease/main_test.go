@@ -14,7 +14,7 @@ func TestMain(m *testing.M) {
 	}
 	// The tests wait for a TTL most of their time, whatever the number of processors.
 	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil {
+	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)
