@@ -122,7 +122,7 @@ func describe(records []Record) (s string) {
 }
 
 // soon bounds what a test waits for; only a failure takes that long.
-const soon = time.Minute
+const soon = 2 * time.Minute
 
 // A payload is what a record says.
 type payload struct {

@@ -36,7 +36,7 @@ func (s *natsStore) count(t *testing.T) int {
 		return 0
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(soon))
 	require.NoError(t, err)
 	stream, err := js.Stream(t.Context(), "AMI")
 	if err != nil {
@@ -133,10 +133,10 @@ func (s *redisStore) read(t *testing.T, records int, each func(payload []byte)) 
 // client is one that consumes.
 func client(t testing.TB, url string) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	nc, err := nats.Connect(url)
+	nc, err := nats.Connect(url, nats.Timeout(soon))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(soon))
 	require.NoError(t, err)
 	return nc, js
 }

@@ -20,10 +20,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami/amitest"
+	"github.com/apn/ami/bridge/lease"
 )
 
-// leaseTime is the TTL of the leases of bridges that are processes.
-const leaseTime = 2 * time.Second
+// leaseTime is the TTL of the leases of bridges that are processes: a busy machine
+// does not stop one for so long.
+const leaseTime = lease.DefaultTTL
 
 // ready asks a bridge how many nodes it has, and how many of them are ready.
 func (s *setup) ready(t *testing.T) (nodes, up int) {

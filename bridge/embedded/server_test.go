@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,6 +21,9 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// soon bounds what a test waits for; only a failure takes that long.
+const soon = 2 * time.Minute
 
 func start(t *testing.T, o embedded.Options) *embedded.Server {
 	t.Helper()
@@ -35,9 +39,9 @@ func TestDataStays(t *testing.T) {
 	for run := range uint64(3) {
 		s := start(t, embedded.Options{Dir: dir})
 		require.Empty(t, s.URL())
-		nc, err := nats.Connect("", nats.InProcessServer(s))
+		nc, err := nats.Connect("", nats.InProcessServer(s), nats.Timeout(soon))
 		require.NoError(t, err)
-		js, err := jetstream.New(nc)
+		js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(soon))
 		require.NoError(t, err)
 		_, err = js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}})
 		require.NoError(t, err)
@@ -53,9 +57,9 @@ func TestPort(t *testing.T) {
 	s := start(t, embedded.Options{Dir: t.TempDir(), Port: embedded.AnyPort, User: "u", Password: ami.NewSecret("p")})
 	defer func() { require.NoError(t, s.Close()) }()
 	require.Regexp(t, `^nats://127\.0\.0\.1:\d+$`, s.URL())
-	_, err := nats.Connect(s.URL())
+	_, err := nats.Connect(s.URL(), nats.Timeout(soon))
 	require.ErrorIs(t, err, nats.ErrAuthorization)
-	nc, err := nats.Connect(s.URL(), nats.UserInfo("u", "p"))
+	nc, err := nats.Connect(s.URL(), nats.UserInfo("u", "p"), nats.Timeout(soon))
 	require.NoError(t, err)
 	nc.Close()
 }
@@ -132,10 +136,10 @@ func TestStartIsCancelled(t *testing.T) {
 func TestBounds(t *testing.T) {
 	s := start(t, embedded.Options{Dir: t.TempDir(), MaxStore: 1 << 20})
 	defer func() { require.NoError(t, s.Close()) }()
-	nc, err := nats.Connect("", nats.InProcessServer(s))
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.Timeout(soon))
 	require.NoError(t, err)
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(soon))
 	require.NoError(t, err)
 	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}})
 	require.NoError(t, err)

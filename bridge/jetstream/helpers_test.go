@@ -18,7 +18,7 @@ import (
 )
 
 // soon bounds what a test waits for; only a failure takes that long.
-const soon = 20 * time.Second
+const soon = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	if natstest.Serve() {
@@ -66,14 +66,14 @@ func ofSystem(t *testing.T) jetstream.Options {
 // client is what a service uses.
 func client(t testing.TB, o jetstream.Options) js.JetStream {
 	t.Helper()
-	opts := []nats.Option{}
+	opts := []nats.Option{nats.Timeout(soon)}
 	if o.Server != nil {
 		opts = append(opts, nats.InProcessServer(o.Server))
 	}
 	nc, err := nats.Connect(o.URL, opts...)
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	c, err := js.New(nc)
+	c, err := js.New(nc, js.WithDefaultTimeout(soon))
 	require.NoError(t, err)
 	return c
 }

@@ -54,7 +54,7 @@ func TestPublish(t *testing.T) {
 // TestLongNames: a name that makes a subject which the server does not take, and
 // ends the connection for, holds up no other record.
 func TestLongNames(t *testing.T) {
-	o := jetstream.Options{Server: here(t), AckTimeout: time.Second}
+	o := jetstream.Options{Server: here(t)}
 	b := open(t, o)
 	records := brokertest.Records("a", 1, 3)
 	records[1].Name = strings.Repeat(".", 2000) // each is three bytes of the subject

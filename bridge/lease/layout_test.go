@@ -12,6 +12,7 @@ import (
 
 // TestVersion: a bucket of another layout is left as it is.
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name       string
 		key, value string
@@ -22,6 +23,7 @@ func TestVersion(t *testing.T) {
 		{"no version", leasePrefix + "x", `{}`, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			brokers(t, func(t *testing.T, url string) {
 				w := newWorld(t, url, 2)
 				js := connect(t, url)
@@ -43,6 +45,7 @@ func TestVersion(t *testing.T) {
 
 // TestVersionChanges: a bucket that gets another layout is left at once.
 func TestVersionChanges(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 2)
 	a := w.join(t, "a")
 	w.await(t, map[string]int{"a": 2})
@@ -59,6 +62,7 @@ func TestVersionChanges(t *testing.T) {
 
 // TestExpiringBucket: a bucket that would lose leases is refused.
 func TestExpiringBucket(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 2)
 	js := connect(t, w.url)
 	_, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: w.bucket, TTL: time.Hour})
@@ -70,6 +74,7 @@ func TestExpiringBucket(t *testing.T) {
 
 // TestGarbage: values that cannot be read are counted and stand in nobody's way.
 func TestGarbage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 2)
 	js := connect(t, w.url)
 	kv, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: w.bucket})
@@ -94,6 +99,7 @@ func TestGarbage(t *testing.T) {
 // TestRace: of two that write the same key at the same time one comes first, and
 // the other knows it, with and without a key that was there.
 func TestRace(t *testing.T) {
+	t.Parallel()
 	brokers(t, func(t *testing.T, url string) {
 		w := newWorld(t, url, 0)
 		var kvs []jetstream.KeyValue

@@ -15,78 +15,102 @@ import (
 // back with the bucket or without. That a third member then gets its share, and
 // nothing else has moved, shows that the wait is over.
 func TestBrokerRestart(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		memory bool
 	}{{"file", false}, {"memory", true}} {
 		t.Run(tc.name, func(t *testing.T) {
-			b := startBroker(t)
-			w := newWorld(t, b.ClientURL(), 6)
-			kept := func(o *Options) { o.Memory = tc.memory }
-			w.join(t, "a", kept)
-			w.join(t, "b", kept)
-			w.await(t, map[string]int{"a": 3, "b": 3})
-			before := w.moved()
-			for range 2 {
-				b.stop()
-				b.start(t)
-			}
-			c := w.join(t, "c", kept)
-			w.await(t, map[string]int{"a": 2, "b": 2, "c": 2})
-			require.Equal(t, 2, w.moved()-before)
-			require.NoError(t, c.quit())
+			t.Parallel()
+			patiently(t, func(t *testing.T, ttl time.Duration) bool {
+				b := startBroker(t)
+				w := newWorld(t, b.ClientURL(), 6)
+				w.ttl = ttl
+				kept := func(o *Options) { o.Memory = tc.memory }
+				w.join(t, "a", kept)
+				w.join(t, "b", kept)
+				w.await(t, map[string]int{"a": 3, "b": 3})
+				before := w.moved()
+				for range 2 {
+					b.stop()
+					b.start(t)
+				}
+				c := w.join(t, "c", kept)
+				w.await(t, map[string]int{"a": 2, "b": 2, "c": 2})
+				moved := w.moved() - before
+				require.NoError(t, c.quit())
+				if !w.undisturbed(0, 0) {
+					return false
+				}
+				require.Equal(t, 2, moved)
+				return true
+			})
 		})
 	}
 }
 
 // TestBucketDeleted: holders write their leases anew while the broker runs on.
 func TestBucketDeleted(t *testing.T) {
-	w := newWorld(t, startBroker(t).ClientURL(), 6)
-	w.join(t, "a")
-	w.join(t, "b")
-	w.await(t, map[string]int{"a": 3, "b": 3})
-	before := w.moved()
-	js := connect(t, w.url)
-	require.NoError(t, js.DeleteKeyValue(t.Context(), w.bucket))
-	w.join(t, "c")
-	w.await(t, map[string]int{"a": 2, "b": 2, "c": 2})
-	require.Equal(t, 2, w.moved()-before)
+	t.Parallel()
+	patiently(t, func(t *testing.T, ttl time.Duration) bool {
+		w := newWorld(t, startBroker(t).ClientURL(), 6)
+		w.ttl = ttl
+		w.join(t, "a")
+		w.join(t, "b")
+		w.await(t, map[string]int{"a": 3, "b": 3})
+		before := w.moved()
+		js := connect(t, w.url)
+		require.NoError(t, js.DeleteKeyValue(t.Context(), w.bucket))
+		w.join(t, "c")
+		w.await(t, map[string]int{"a": 2, "b": 2, "c": 2})
+		if !w.undisturbed(0, 0) {
+			return false
+		}
+		require.Equal(t, 2, w.moved()-before)
+		return true
+	})
 }
 
 // TestLeaseDeleted: a key that somebody deletes comes back, and nothing moves.
 func TestLeaseDeleted(t *testing.T) {
-	w := newWorld(t, startBroker(t).ClientURL(), 4)
-	w.join(t, "a")
-	w.join(t, "b")
-	w.await(t, map[string]int{"a": 2, "b": 2})
-	before := w.moved()
-	js := connect(t, w.url)
-	kv, err := js.KeyValue(t.Context(), w.bucket)
-	require.NoError(t, err)
-	watcher, err := kv.WatchAll(t.Context(), jetstream.UpdatesOnly())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, watcher.Stop()) }()
-	missing := make(map[string]bool)
-	for _, node := range w.nodes {
-		key := leasePrefix + escape(node)
-		missing[key] = true
-		require.NoError(t, kv.Delete(t.Context(), key))
-	}
-	late := time.After(soon)
-	for len(missing) > 0 {
-		select {
-		case e := <-watcher.Updates():
-			if e.Operation() == jetstream.KeyValuePut {
-				delete(missing, e.Key())
-			}
-		case <-late:
-			require.Fail(t, "never written again", "%v", missing)
+	t.Parallel()
+	patiently(t, func(t *testing.T, ttl time.Duration) bool {
+		w := newWorld(t, startBroker(t).ClientURL(), 4)
+		w.ttl = ttl
+		w.join(t, "a")
+		w.join(t, "b")
+		w.await(t, map[string]int{"a": 2, "b": 2})
+		before := w.moved()
+		js := connect(t, w.url)
+		kv, err := js.KeyValue(t.Context(), w.bucket)
+		require.NoError(t, err)
+		watcher, err := kv.WatchAll(t.Context(), jetstream.UpdatesOnly())
+		require.NoError(t, err)
+		defer func() { require.NoError(t, watcher.Stop()) }()
+		missing := make(map[string]bool)
+		for _, node := range w.nodes {
+			key := leasePrefix + escape(node)
+			missing[key] = true
+			require.NoError(t, kv.Delete(t.Context(), key))
 		}
-	}
-	require.LessOrEqual(t, w.moved()-before, 4)
-	loads, whole := w.loads()
-	require.True(t, whole)
-	require.Equal(t, map[string]int{"a": 2, "b": 2}, loads)
+		late := time.After(soon)
+		for len(missing) > 0 {
+			select {
+			case e := <-watcher.Updates():
+				if e.Operation() == jetstream.KeyValuePut {
+					delete(missing, e.Key())
+				}
+			case <-late:
+				require.Fail(t, "never written again", "%v", missing)
+			}
+		}
+		w.await(t, map[string]int{"a": 2, "b": 2})
+		if !w.undisturbed(0, 0) {
+			return false
+		}
+		require.LessOrEqual(t, w.moved()-before, 4)
+		return true
+	})
 }
 
 // A link is a proxy that can be cut.
@@ -156,38 +180,47 @@ func (l *link) setCut(cut bool) {
 // TestPartition: a member that does not reach the broker keeps its nodes until it
 // learns that they were taken over.
 func TestPartition(t *testing.T) {
-	broker := startBroker(t)
-	w := newWorld(t, broker.ClientURL(), 6)
-	l := newLink(t, broker.Addr().String())
-	a := w.join(t, "a")
-	b := w.joinBy(t, connect(t, "nats://"+l.Addr().String()), "b")
-	w.await(t, map[string]int{"a": 3, "b": 3})
-	before, start := w.moved(), time.Now()
-	l.setCut(true)
-	w.until(t, func(loads map[string]int, _ bool) bool { return loads["a"] == 6 })
-	require.Less(t, time.Since(start), ttl+slack)
-	require.Len(t, b.Held(), 3, "it knows nothing")
-	require.Zero(t, b.Stats().Lost)
-	l.setCut(false)
-	w.await(t, map[string]int{"a": 3, "b": 3})
-	require.Equal(t, 6, w.moved()-before)
-	require.EqualValues(t, 3, b.Stats().Lost)
-	require.EqualValues(t, 3, a.Stats().Given)
-	require.Positive(t, b.Stats().Outages)
+	t.Parallel()
+	patiently(t, func(t *testing.T, ttl time.Duration) bool {
+		broker := startBroker(t)
+		w := newWorld(t, broker.ClientURL(), 6)
+		w.ttl = ttl
+		l := newLink(t, broker.Addr().String())
+		a := w.join(t, "a")
+		b := w.joinBy(t, connect(t, "nats://"+l.Addr().String()), "b")
+		w.await(t, map[string]int{"a": 3, "b": 3})
+		before, start := w.moved(), time.Now()
+		l.setCut(true)
+		w.until(t, func(loads map[string]int, _ bool) bool { return loads["a"] == 6 })
+		took := time.Since(start)
+		require.Len(t, b.Held(), 3, "it knows nothing")
+		require.Zero(t, b.Stats().Lost)
+		l.setCut(false)
+		w.await(t, map[string]int{"a": 3, "b": 3})
+		if !w.undisturbed(1, 3) || took > 2*ttl {
+			return false
+		}
+		require.Equal(t, 6, w.moved()-before)
+		require.EqualValues(t, 3, b.Stats().Lost)
+		require.EqualValues(t, 3, a.Stats().Given)
+		require.Positive(t, b.Stats().Outages)
+		return true
+	})
 }
 
 // TestLeavingAlone: without the broker the end waits for the user alone, and says
 // that others were not told.
 func TestLeavingAlone(t *testing.T) {
+	t.Parallel()
 	broker := startBroker(t)
 	w := newWorld(t, broker.ClientURL(), 3)
-	a := w.join(t, "a")
+	a := w.join(t, "a", func(o *Options) { o.Grace = MaxGrace })
 	w.await(t, map[string]int{"a": 3})
 	broker.stop()
 	start := time.Now()
 	var left *LeaveError
 	require.ErrorAs(t, a.quit(), &left)
-	require.Less(t, time.Since(start), ttl)
+	require.Less(t, time.Since(start), a.opts.Grace)
 	require.Equal(t, w.nodes, left.Nodes)
 	require.Error(t, left.Err)
 }
@@ -195,6 +228,7 @@ func TestLeavingAlone(t *testing.T) {
 // TestNoBroker: one that never was there is waited for, and there is nothing to
 // tell if it never comes.
 func TestNoBroker(t *testing.T) {
+	t.Parallel()
 	broker := startBroker(t)
 	w := newWorld(t, broker.ClientURL(), 3)
 	js, other := connect(t, w.url), connect(t, w.url)
@@ -209,8 +243,9 @@ func TestNoBroker(t *testing.T) {
 // TestSealed: a bucket that takes nothing any more holds up neither the nodes nor
 // the end.
 func TestSealed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, startBroker(t).ClientURL(), 3)
-	a := w.join(t, "a", func(o *Options) { o.Grace = 50 * time.Millisecond })
+	a := w.join(t, "a", func(o *Options) { o.TTL, o.Grace = MinTTL, 50*time.Millisecond })
 	w.await(t, map[string]int{"a": 3})
 	js := connect(t, w.url)
 	stream, err := js.Stream(t.Context(), "KV_"+w.bucket)
@@ -225,29 +260,37 @@ func TestSealed(t *testing.T) {
 	var left *LeaveError
 	require.ErrorAs(t, a.quit(), &left)
 	require.Equal(t, w.nodes, left.Nodes)
-	require.Less(t, time.Since(start), 2*ttl)
+	require.Less(t, time.Since(start), soon)
 }
 
 // TestWatchLost: a watch that the broker has forgotten is noticed, and opened
 // anew; nothing moves for it.
 func TestWatchLost(t *testing.T) {
-	w := newWorld(t, startBroker(t).ClientURL(), 6)
-	a := w.join(t, "a")
-	b := w.join(t, "b")
-	w.await(t, map[string]int{"a": 3, "b": 3})
-	before := w.moved()
-	js := connect(t, w.url)
-	stream, err := js.Stream(t.Context(), "KV_"+w.bucket)
-	require.NoError(t, err)
-	deleted := 0
-	for name := range stream.ConsumerNames(t.Context()).Name() {
-		require.NoError(t, stream.DeleteConsumer(t.Context(), name))
-		deleted++
-	}
-	require.Equal(t, 2, deleted)
-	w.join(t, "c")
-	w.await(t, map[string]int{"a": 2, "b": 2, "c": 2})
-	require.Equal(t, 2, w.moved()-before)
-	require.Positive(t, a.Stats().Outages)
-	require.Positive(t, b.Stats().Outages)
+	t.Parallel()
+	patiently(t, func(t *testing.T, ttl time.Duration) bool {
+		w := newWorld(t, startBroker(t).ClientURL(), 6)
+		w.ttl = ttl
+		a := w.join(t, "a")
+		b := w.join(t, "b")
+		w.await(t, map[string]int{"a": 3, "b": 3})
+		before := w.moved()
+		js := connect(t, w.url)
+		stream, err := js.Stream(t.Context(), "KV_"+w.bucket)
+		require.NoError(t, err)
+		deleted := 0
+		for name := range stream.ConsumerNames(t.Context()).Name() {
+			require.NoError(t, stream.DeleteConsumer(t.Context(), name))
+			deleted++
+		}
+		require.Equal(t, 2, deleted)
+		w.join(t, "c")
+		w.await(t, map[string]int{"a": 2, "b": 2, "c": 2})
+		if !w.undisturbed(0, 0) {
+			return false
+		}
+		require.Equal(t, 2, w.moved()-before)
+		require.Positive(t, a.Stats().Outages)
+		require.Positive(t, b.Stats().Outages)
+		return true
+	})
 }

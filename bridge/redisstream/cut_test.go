@@ -29,7 +29,7 @@ func TestConfirmationLost(t *testing.T) {
 	// A confirmation is a list, as nothing else that passes here but what HELLO
 	// answers, which is longer.
 	p.answers(func(answer []byte) ([]byte, bool) {
-		if bytes.HasPrefix(answer, []byte("*3\r\n:")) && rand.IntN(3) == 0 {
+		if bytes.HasPrefix(answer, []byte("*3\r\n:")) && (lost == 0 || rand.IntN(3) == 0) {
 			lost++
 			return nil, true
 		}
@@ -64,7 +64,7 @@ func TestConfirmationLost(t *testing.T) {
 func TestSilentServer(t *testing.T) {
 	o := ofSystem(t)
 	p := through(t, o.URL)
-	o.URL = p.url()
+	o.URL, o.AckTimeout = p.url(), time.Hour
 	swallowed := make(chan struct{}, 100)
 	swallow := func([]byte) ([]byte, bool) {
 		swallowed <- struct{}{}
@@ -101,7 +101,7 @@ func TestSilentServer(t *testing.T) {
 					} else {
 						require.ErrorIs(t, err, redisstream.ErrClosed)
 					}
-				case <-time.After(soon / 4): // AckTimeout is longer
+				case <-time.After(soon): // AckTimeout is longer
 					t.Fatal("it waits")
 				}
 			}
@@ -109,14 +109,17 @@ func TestSilentServer(t *testing.T) {
 	}
 	t.Run("timeout", func(t *testing.T) {
 		p.answers(nil)
-		o.AckTimeout = 50 * time.Millisecond
+		o.AckTimeout = time.Second
 		b := open(t, o)
 		p.answers(swallow)
 		n, err := b.Publish(t.Context(), brokertest.Records("b", 1, 10))
 		require.ErrorContains(t, err, "timeout")
 		require.Zero(t, n)
 		p.answers(nil)
-		publish(t, b, brokertest.Records("b", 1, 10))
+		require.Eventually(t, func() bool { // a busy machine may be as silent
+			n, _ := b.Publish(t.Context(), brokertest.Records("b", 1, 10))
+			return n == 10
+		}, soon, tick)
 		require.Equal(t, uint64(10), b.Stats().Duplicates)
 	})
 }

@@ -17,7 +17,7 @@ import (
 
 // soon bounds what a test waits for; only a failure takes that long.
 const (
-	soon = 20 * time.Second
+	soon = 2 * time.Minute
 	tick = 5 * time.Millisecond
 )
 

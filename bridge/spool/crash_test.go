@@ -55,7 +55,7 @@ func TestKill(t *testing.T) {
 			}
 			said, err = strconv.ParseUint(strings.TrimSpace(line), 10, 64)
 			require.NoError(t, err, line)
-			if count == 100+700*round {
+			if count == 100+300*round {
 				require.NoError(t, child.Process.Kill())
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -221,6 +222,10 @@ func TestFullForOthers(t *testing.T) {
 	lost := s.Stats().Lost
 	require.NotZero(t, lost)
 	require.LessOrEqual(t, lost, uint64(40), "two segments")
+	s.appending.Lock()
+	require.NotZero(t, s.retryAt)
+	s.retryAt = s.retryAt.Add(time.Hour) // a busy machine
+	s.appending.Unlock()
 	require.ErrorIs(t, s.Append(entry(102, 200)), syscall.ENOSPC)
 	require.Equal(t, lost, s.Stats().Lost, "it is not tried at each append")
 	entries, told, _ := counts(t, s)

@@ -25,7 +25,7 @@ type model struct {
 // entry is read, in its order, or told as a loss of its group, exactly, just where
 // it would have been.
 func TestModel(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := &model{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir(), groups: []string{""}, lost: make(map[string]uint64)}
 			m.spool = open(t, m.dir, tiny)

@@ -104,7 +104,7 @@ func TestAckIsWritten(t *testing.T) {
 	require.Eventually(t, func() bool {
 		st, err := readState(dir)
 		return err == nil && st.Acked == 90 && s.Stats().Segments <= 2
-	}, 5*time.Second, 10*time.Millisecond)
+	}, 2*time.Minute, 10*time.Millisecond)
 	_, err := os.Stat(segmentPath(dir, 1))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }

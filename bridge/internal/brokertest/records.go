@@ -27,20 +27,27 @@ func Records(node string, from, n int) []bridge.Record {
 }
 
 // PublishThroughDeaths publishes records in batches, as the bridge does, and calls
-// die twice meanwhile, which kills the server and starts it again.
+// die twice meanwhile, which kills the server and starts it again. There is always
+// something left that is published after that.
 func PublishThroughDeaths(t *testing.T, b bridge.Broker, records []bridge.Record, batch int, die func()) {
 	t.Helper()
-	var done atomic.Int64
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	var done, most atomic.Int64
+	most.Store(int64(len(records) * 2 / 5))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for n := 0; n < len(records) && ctx.Err() == nil; {
-			m, err := b.Publish(ctx, records[n:min(n+batch, len(records))])
+			end := min(n+batch, int(most.Load()))
+			var m int
+			var err error
+			if n < end {
+				m, err = b.Publish(ctx, records[n:end])
+			}
 			n += m
 			done.Store(int64(n))
-			if err != nil {
+			if err != nil || m == 0 {
 				select { // as the bridge waits
 				case <-time.After(5 * time.Millisecond):
 				case <-ctx.Done():
@@ -48,8 +55,10 @@ func PublishThroughDeaths(t *testing.T, b bridge.Broker, records []bridge.Record
 			}
 		}
 	}()
-	for _, at := range []int{len(records) / 5, len(records) / 2} {
-		for done.Load() < int64(at) { // in the middle of a batch, most likely
+	for _, death := range []struct{ at, next int }{
+		{len(records) / 5, len(records) * 4 / 5}, {len(records) / 2, len(records)},
+	} {
+		for done.Load() < int64(death.at) { // in the middle of a batch, most likely
 			select {
 			case <-ctx.Done():
 				t.Fatal("too slow")
@@ -57,6 +66,7 @@ func PublishThroughDeaths(t *testing.T, b bridge.Broker, records []bridge.Record
 			}
 		}
 		die()
+		most.Store(int64(death.next))
 	}
 	<-ended
 	require.NoError(t, ctx.Err())

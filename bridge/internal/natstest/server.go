@@ -22,7 +22,7 @@ import (
 )
 
 // soon bounds what a test waits for; only a failure takes that long.
-const soon = 20 * time.Second
+const soon = 2 * time.Minute
 
 // The server of the system, which outlives a test: it is to clear up what it made.
 const (
