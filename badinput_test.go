@@ -48,16 +48,18 @@ func TestBadPeers(t *testing.T) {
 		{"no such host", "no-such-host.invalid:5038", nil, "resolve", "host name"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			start := time.Now()
+			patience := time.Minute
+			if tc.op == "banner" { // which never comes
+				patience = 3 * time.Second
+			}
 			_, err := ami.Dial(t.Context(), ami.Node{Key: "pbx1", Addr: tc.addr, Username: "admin", Secret: ami.NewSecret("canary-secret"), TLS: tc.tls},
-				ami.WithDialTimeout(3*time.Second), ami.WithResolver(noResolver{}))
+				ami.WithDialTimeout(patience), ami.WithResolver(noResolver{}))
 			e, ok := errors.AsType[*ami.ConnError](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, tc.op, e.Op, "%v", err)
 			require.ErrorContains(t, err, tc.says)
 			require.ErrorContains(t, err, "pbx1")
 			require.NotContains(t, err.Error(), "canary")
-			require.Less(t, time.Since(start), 30*time.Second)
 		})
 	}
 }
@@ -90,18 +92,18 @@ func TestTLS(t *testing.T) { // D3
 	defer srv.Close()
 	n := node(srv)
 	n.TLS = srv.ClientTLS()
-	c, err := ami.Dial(t.Context(), n)
+	c, err := ami.Dial(t.Context(), n, ami.WithDialTimeout(time.Minute), ami.WithLoginTimeout(time.Minute))
 	require.NoError(t, err)
 	defer c.Close()
 	long := action.UserEvent{UserEvent: "Long"}
 	for range 100 {
 		long.Headers = append(long.Headers, amitest.F("K", "a value of some length, so that the action has several records"))
 	}
-	_, err = c.Send(t.Context(), long, ami.Timeout(10*time.Second))
+	_, err = c.Send(t.Context(), long, ami.Timeout(time.Minute))
 	require.NoError(t, err)
 	var pending []*ami.Pending
 	for range 100 {
-		pending = append(pending, c.Start(t.Context(), action.Ping{}))
+		pending = append(pending, c.Start(t.Context(), action.Ping{}, ami.Timeout(time.Minute)))
 	}
 	for _, p := range pending {
 		_, err := p.Result()

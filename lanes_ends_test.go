@@ -168,21 +168,21 @@ func TestClusterWithLanes(t *testing.T) {
 		const size, lanes, permits = 100, 2, 16
 		f, dials := newWatchedFleet(t, size, ami.WithConnectLimit(permits), ami.WithActionLanes(lanes))
 		f.setFaults(amitest.Faults{ConnectDelay: 10 * time.Millisecond})
-		check := func() {
+		check := func() (most int) {
 			for _, srv := range f.list {
 				require.NoError(t, srv.WaitSessions(t.Context(), 1+lanes))
 			}
 			most, at := dials.take()
-			require.Equal(t, permits, most)
 			for addr, times := range at {
 				require.GreaterOrEqual(t, len(times), 1+lanes, addr)
 			}
+			return most
 		}
 		f.run(t)
-		check()
+		require.Equal(t, permits, check())
 		f.kickAll()
 		require.NoError(t, f.Ready(t.Context(), 0))
-		check()
+		require.LessOrEqual(t, check(), permits, "their waits are random: it need not come to a crowd")
 		for key, r := range f.Broadcast(t.Context(), action.Ping{}) {
 			require.NoError(t, r.Err, key)
 		}

@@ -72,7 +72,7 @@ func TestFloodWithStoppedSubscriber(t *testing.T) { // E6, F2
 		})
 	}
 	t.Run("loopback TCP", func(t *testing.T) {
-		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithWriteTimeout(30*time.Second), floodWithPings(t))
+		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithWriteTimeout(time.Minute), floodWithPings(t))
 		defer srv.Close()
 		floodStopped(t, srv, ami.DropOldest(), false, func() {})
 	})
@@ -112,7 +112,7 @@ func floodStopped(t *testing.T, srv *amitest.Server, policy ami.SubOption, held 
 		}
 	}
 	ping := func() {
-		r, err := c.Send(t.Context(), action.Ping{}, ami.Timeout(20*time.Second))
+		r, err := c.Send(t.Context(), action.Ping{}, ami.Timeout(time.Minute))
 		require.NoError(t, err)
 		require.Equal(t, "Pong", r.Get("Ping"))
 	}

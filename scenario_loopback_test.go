@@ -81,7 +81,7 @@ func TestS19KilledAndRevived(t *testing.T) {
 	go func() { done <- cl.Run(context.WithoutCancel(t.Context())) }()
 	require.NoError(t, cl.Ready(t.Context(), 0))
 
-	ctx, cancel := context.WithTimeout(t.Context(), soakTime(t))
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var work sync.WaitGroup
 	for range killers {
@@ -94,6 +94,12 @@ func TestS19KilledAndRevived(t *testing.T) {
 	order := make(chan error, 1)
 	sub := cl.Subscribe()
 	go func() { order <- inOrder(sub) }()
+	// On a machine that is busy it takes longer until enough has happened.
+	late := time.Now().Add(5 * time.Minute)
+	for pause(ctx, soakTime(t)); !log.enough() || logins(cl) <= 3*size; pause(ctx, 100*time.Millisecond) {
+		require.True(t, time.Now().Before(late), "hardly anything happens")
+	}
+	cancel()
 	work.Wait()
 	require.NoError(t, cl.Close())
 	require.NoError(t, <-done)
@@ -104,9 +110,9 @@ func TestS19KilledAndRevived(t *testing.T) {
 	}
 
 	log.compare(t, servers)
-	require.NoError(t, goleak.Find(running), "goroutines left")
+	require.Eventually(t, func() bool { return goleak.Find(running) == nil }, time.Minute, time.Millisecond, "goroutines left")
 	left, _ := openFiles()
-	require.Equal(t, files, left, "files left")
+	require.LessOrEqual(t, left, files, "files left")
 }
 
 // killAtRandom does to one server after the other what ends sessions.
@@ -168,6 +174,32 @@ type tries struct {
 
 	mu  sync.Mutex
 	all []try
+}
+
+// enough tells whether each outcome was told of often enough to be a test.
+func (l *tries) enough() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var done, notSent, unsure int
+	for _, o := range l.all {
+		switch {
+		case o.err == nil:
+			done++
+		case o.notSent:
+			notSent++
+		default:
+			unsure++
+		}
+	}
+	return min(done, notSent, unsure) >= 100
+}
+
+// logins is how often the nodes were logged in to, in all.
+func logins(cl *ami.Cluster) (n int) {
+	for _, c := range cl.Nodes() {
+		n += int(c.Stats().Connects)
+	}
+	return n
 }
 
 // act sends actions, several at a time, until ctx ends, and again whatever is

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,7 +48,7 @@ func TestServerOfOldTLS(t *testing.T) { // D3, C4
 			}()
 			log := newLogbook()
 			n := ami.Node{Key: "pbx1", Addr: l.Addr().String(), Username: "u", Secret: ami.NewSecret(canary), TLS: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}}
-			_, err = ami.Dial(t.Context(), n, ami.WithLogger(slog.New(log)))
+			_, err = ami.Dial(t.Context(), n, ami.WithLogger(slog.New(log)), ami.WithDialTimeout(time.Minute))
 			e, ok := errors.AsType[*ami.ConnError](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, "tls", e.Op)

@@ -133,6 +133,7 @@ func TestPlayLoop(t *testing.T) {
 			}
 			p.send("Action: Logoff")
 			_, _ = io.ReadAll(p)
+			synctest.Wait() // the rounds of the session that has gone are over
 			p = login(t, srv, "off")
 			rounds.Store(0)
 			time.Sleep(time.Minute)

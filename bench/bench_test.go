@@ -14,14 +14,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMain lets the test binary be the processes that a measurement starts.
+// asCommand makes the test binary be the program.
+const asCommand = "TEST_AS_COMMAND"
+
+// long bounds what is waited for; only a failure takes that long.
+const long = 2 * time.Minute
+
+// TestMain lets the test binary be the program, and the processes that a measurement
+// starts, which do a little of the work.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "measure") {
-		if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
-			_, _ = os.Stderr.WriteString(err.Error() + "\n")
-			os.Exit(1)
-		}
+	child := len(os.Args) > 1 && (os.Args[1] == "serve" || os.Args[1] == "measure")
+	if child || os.Getenv(asCommand) != "" {
+		amounts.laps, amounts.warm, amounts.pings, amounts.commands = 1, 5, 100, 2
+		patience = 30 * time.Second
+		main()
 		return
+	}
+	// Or else each process of a race build waits for a second at its end.
+	if err := os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0")); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -37,7 +48,15 @@ func TestEveryLibraryDoesItsJob(t *testing.T) {
 				continue
 			}
 			t.Run(f+"/"+l.Name, func(t *testing.T) {
-				r, err := measure(t.Context(), family[0], l, time.Minute)
+				t.Parallel()
+				r, err := measure(t.Context(), family[0], l, long)
+				// Other libraries have limits of their own that a busy machine does not
+				// keep: goami2 drops a message that nobody has taken for 10 ms. An adapter
+				// that is broken fails each time.
+				for again := 0; err != nil && again < 5 && !l.Bound && !strings.HasPrefix(l.Name, "ami"); again++ {
+					t.Log(err)
+					r, err = measure(t.Context(), family[0], l, long)
+				}
 				require.NoError(t, err)
 				require.Positive(t, r.Wall)
 				if l.Name == "ami" && f == "command" {
@@ -62,7 +81,7 @@ func TestParsers(t *testing.T) {
 func TestCrashOfOne(t *testing.T) {
 	family, err := choose("ping1")
 	require.NoError(t, err)
-	_, err = measure(t.Context(), family[0], Library{Name: "no such"}, time.Minute)
+	_, err = measure(t.Context(), family[0], Library{Name: "no such"}, long)
 	require.ErrorContains(t, err, `no library "no such"`)
 
 	tab := &table{families: family, results: map[string]map[string][]Result{}, failures: map[string]map[string]string{}}
@@ -134,8 +153,11 @@ func TestBadFlags(t *testing.T) {
 
 // TestCommandLine runs the program as its user does.
 func TestCommandLine(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "go", "run", ".", "-rounds", "1", "-family", "parse", "-plot", dir+"/plot.svg").Output()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-rounds", "1", "-family", "parse", "-limit", long.String(), "-plot", dir+"/plot.svg")
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	out, err := cmd.Output()
 	require.NoError(t, err)
 	require.Contains(t, string(out), "| bound: copy and cut |")
 	require.FileExists(t, dir+"/plot.svg")

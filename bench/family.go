@@ -39,6 +39,10 @@ const (
 	parseEvents = 20_000
 )
 
+// amounts are how much of each work is done: as much as makes good figures, and less
+// where a test looks for what comes out of it.
+var amounts = struct{ laps, warm, pings, commands int }{laps: 5, warm: 200, pings: 5000, commands: 10}
+
 func families() []Family {
 	dials := func(l Library) bool { return l.Name != "ami (action lane)" }
 	noTyped := func(l Library) bool {
@@ -65,14 +69,13 @@ func families() []Family {
 func parse(_ context.Context, l Library, _ string) (Result, error) {
 	stream := []byte(strings.Repeat(eventText(), parseEvents))
 	l.Parse(stream[:len(stream)/20]) // warm
-	const laps = 5
 	m := begin()
-	for range laps {
+	for range amounts.laps {
 		if n := l.Parse(stream); n != parseEvents {
 			return Result{}, fmt.Errorf("%d of %d messages", n, parseEvents)
 		}
 	}
-	return m.end(laps * parseEvents), nil
+	return m.end(amounts.laps * parseEvents), nil
 }
 
 // reader is a Session whose user has to read the events itself.
@@ -111,8 +114,8 @@ func ping(ctx context.Context, l Library, addr string) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	const n = 5000
-	for range 200 { // warm
+	n := amounts.pings
+	for range amounts.warm {
 		if err := s.Ping(ctx); err != nil {
 			return Result{}, err
 		}
@@ -171,7 +174,7 @@ func command(ctx context.Context, l Library, addr string) (Result, error) {
 	if _, err := s.Command(ctx); err != nil { // warm
 		return Result{}, err
 	}
-	const n = 10
+	n := amounts.commands
 	kept := 0
 	m := begin()
 	for range n {

@@ -67,6 +67,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return os.WriteFile(*plot, []byte(t.svg()), 0o644)
 }
 
+// patience is the time that a child has. It is below the default of -limit, so that
+// the child says what was missing.
+var patience = 15 * time.Second
+
 func choose(only string) ([]Family, error) {
 	all := families()
 	if only == "" {
@@ -97,7 +101,7 @@ func measureHere(ctx context.Context, family, name, addr string, out io.Writer) 
 	if !ok {
 		return fmt.Errorf("no library %q", name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if file := os.Getenv("BENCH_PROFILE"); file != "" { // for whoever looks for the time
 		f, err := os.Create(file)

@@ -13,10 +13,12 @@ import (
 
 // How long a pipe or a terminal may keep Load waiting.
 const (
-	readPatience   = time.Minute // in all
-	writerPatience = time.Second // until somebody writes to a pipe at all
-	writerPoll     = 20 * time.Millisecond
+	readPatience = time.Minute // in all
+	writerPoll   = 20 * time.Millisecond
 )
+
+// writerPatience is how long until somebody writes to a pipe at all. Tests change it.
+var writerPatience = time.Second
 
 // readFile reads a file, or what comes through a pipe or from a terminal. One that
 // is larger than a configuration may be is cut off behind that. Opening and reading

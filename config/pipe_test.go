@@ -56,6 +56,9 @@ func TestPipes(t *testing.T) {
 		require.Empty(t, c.Warnings())
 	})
 	t.Run("writer that comes later", func(t *testing.T) {
+		old := writerPatience
+		defer func() { writerPatience = old }()
+		writerPatience = time.Minute // on a busy machine the 100 ms may be many
 		path := fifo(t)
 		go func() {
 			time.Sleep(100 * time.Millisecond)

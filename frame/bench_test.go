@@ -109,7 +109,7 @@ func TestBenchmark(t *testing.T) {
 
 func TestAllocationsPerEvent(t *testing.T) { // one: the frame with its bytes
 	stream := captures.Server(flood)
-	const own = 20 // the readers and the first buffers
+	const own = floodFrames / 100 // the readers and buffers, which the pool may lose
 	allocs := testing.AllocsPerRun(1, func() { readAll(bytes.NewReader(stream)) })
 	require.LessOrEqual(t, allocs, float64(floodFrames+own))
 }

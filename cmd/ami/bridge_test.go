@@ -73,6 +73,7 @@ func (b *bridged) next(t *testing.T, subject string) string {
 
 // TestBridge: the whole command, with the NATS server in its process.
 func TestBridge(t *testing.T) {
+	t.Parallel()
 	srv, other, data := fake(t), fake(t), t.TempDir()
 	file := nodes(t, srv)
 	b := startBridge(t, file, data)
@@ -163,6 +164,7 @@ func TestBridgeRefuses(t *testing.T) {
 // TestBridgeLeases: two processes share two nodes, and one takes over what the
 // other leaves.
 func TestBridgeLeases(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.Start(within(t), embedded.Options{Dir: t.TempDir(), Port: embedded.AnyPort})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, broker.Close()) }()

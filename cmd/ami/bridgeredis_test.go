@@ -89,8 +89,10 @@ func TestBridgeRedis(t *testing.T) {
 				state, _ := c.HGet(within(t), "ami:states", "pbx1").Result()
 				return strings.Contains(state, `"state":"ready"`)
 			}, soon, 10*time.Millisecond)
-			code, body := b.get(t, "/readyz")
-			require.Equal(t, http.StatusOK, code, body)
+			require.Eventually(t, func() bool {
+				code, _ := b.get(t, "/readyz")
+				return code == http.StatusOK
+			}, soon, 10*time.Millisecond)
 			require.Zero(t, b.ends(t, syscall.SIGTERM), b.errs.String())
 			for line := range strings.Lines(b.errs.String()) {
 				require.False(t, strings.HasPrefix(line, "redis: "), line)

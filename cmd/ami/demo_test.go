@@ -15,8 +15,9 @@ import (
 )
 
 func TestDemoOfOneNode(t *testing.T) {
+	t.Parallel()
 	var out, errs bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"demo", "--nodes", "1", "--for", "3s", "--rate", "5"}, &out, &errs), errs.String())
+	require.Zero(t, run(t.Context(), []string{"demo", "--nodes", "1", "--for", "8s", "--rate", "5"}, &out, &errs), errs.String())
 	for _, want := range []string{"logged in", "Asterisk Call Manager/", "Ping answered in", "Channels:", "in all", "Newchannel", "gap: away for", "between sessions 1 and 2", "ready -> disconnected", "authenticating -> ready", "events received", "1 gaps; 2 logins, 1 sessions lost"} {
 		require.Contains(t, out.String(), want)
 	}
@@ -27,8 +28,9 @@ func TestDemoOfOneNode(t *testing.T) {
 // server may be asked for its channels before the goroutine that makes its calls
 // has made the first: a login takes some milliseconds.
 func TestDemoOfManyNodes(t *testing.T) {
+	t.Parallel()
 	var out, errs bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"demo", "--for", "6s", "--rate", "5"}, &out, &errs), errs.String())
+	require.Zero(t, run(t.Context(), []string{"demo", "--for", "12s", "--rate", "5"}, &out, &errs), errs.String())
 	for _, want := range []string{
 		`(?m)^  pbx1 .*Asterisk Call Manager/`, `all logged in after`, `pbx3 +\d+\.\d\d ms`, `\d+ channels on [0-3] nodes`, `Asterisk 22`,
 		`pbx3 starts to flood`, `(?m) pbx3  [\d,]+ events in the last`,
@@ -44,8 +46,9 @@ func TestDemoOfManyNodes(t *testing.T) {
 
 // TestDemoOfTwoNodes has a death and no flood.
 func TestDemoOfTwoNodes(t *testing.T) {
+	t.Parallel()
 	var out, errs bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"demo", "--nodes", "2", "--for", "3s"}, &out, &errs), errs.String())
+	require.Zero(t, run(t.Context(), []string{"demo", "--nodes", "2", "--for", "8s"}, &out, &errs), errs.String())
 	require.Contains(t, out.String(), "pbx2  -- gap: away for")
 	require.NotContains(t, out.String(), "flood")
 	require.Empty(t, errs.String())
@@ -128,6 +131,7 @@ func TestDemoInterrupted(t *testing.T) {
 		{"many, in the flood", "3", "starts to flood", "(?m)^interrupted$"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if tc.at == "" {

@@ -64,7 +64,7 @@ func TestExitCodes(t *testing.T) {
 		{"an ill node", []string{"doctor", "-c", two}, exitFailed, "1 of 2 nodes failed"},
 		{"a file cannot be had", []string{"simulate", "--secret-file", "/does/not/exist"}, exitConfig, "no such file"},
 		{"simulate is told to end", []string{"simulate", "--listen", "127.0.0.1:0", "--for", "1ms"}, exitOK, ""},
-		{"record is told to end", []string{"record", "-c", one, "-o", filepath.Join(t.TempDir(), "x"), "--for", "200ms", "--log-level", "error"}, exitOK, ""},
+		{"record has what it wants", []string{"record", "-c", one, "-o", filepath.Join(t.TempDir(), "x"), "--frames", "1", "--log-level", "error"}, exitOK, ""},
 		{"record of what is down", []string{"record", "-c", two, "--node", "pbx2", "-o", filepath.Join(t.TempDir(), "x"), "--log-level", "error"}, exitFailed, "ami record: pbx2: dial 127.0.0.1:"},
 		{"record over a file", []string{"record", "-c", one, "-o", good}, exitUsage, "--force replaces it"},
 		{"record of two nodes", []string{"record", "-c", two}, exitUsage, "which node shall be recorded?"},

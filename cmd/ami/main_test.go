@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 // process makes a real process of the command.
 func process(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asCommand+"=1")
+	// A process of a race build would wait for a second at its end.
+	cmd.Env = append(os.Environ(), asCommand+"=1", strings.TrimSpace("GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0"))
 	return cmd
 }
 
@@ -74,10 +75,11 @@ func write(t *testing.T, name, text string) string {
 	return file
 }
 
-// fake starts a fake Asterisk on TCP.
+// fake starts a fake Asterisk on TCP. It is patient: on a busy machine it may take
+// more than the 100 ms of Asterisk until a process gets to read.
 func fake(t *testing.T, opts ...amitest.Option) *amitest.Server {
 	t.Helper()
-	srv := amitest.NewServer(append([]amitest.Option{amitest.WithTCP()}, opts...)...)
+	srv := amitest.NewServer(append([]amitest.Option{amitest.WithTCP(), amitest.WithWriteTimeout(soon)}, opts...)...)
 	t.Cleanup(srv.Close)
 	return srv
 }

@@ -101,6 +101,7 @@ func await(t *testing.T, file, text string) {
 // TestRecordIsInterrupted: a real process ends at Ctrl-C with all that it has
 // received, an end mark and a good-bye.
 func TestRecordIsInterrupted(t *testing.T) {
+	t.Parallel()
 	srv := fake(t)
 	file := filepath.Join(t.TempDir(), "x.amirec")
 	l := start(t, "record", "-c", nodes(t, srv), "-o", file, "--json")
@@ -111,6 +112,7 @@ func TestRecordIsInterrupted(t *testing.T) {
 	var sum recorded
 	require.NoError(t, json.Unmarshal([]byte(l.line(t)), &sum))
 	require.Zero(t, l.ends(t, syscall.Signal(0)), l.errs.String())
+	require.NoError(t, srv.WaitSessions(within(t), 0))
 	ledger := srv.LedgerOf(1)
 	require.Equal(t, "Logoff", ledger[len(ledger)-1].Action)
 	all, err := records(t, file)
@@ -136,6 +138,7 @@ func TestRecordIsInterrupted(t *testing.T) {
 
 // TestRecordIsKilled: what was written before is a recording that can be played.
 func TestRecordIsKilled(t *testing.T) {
+	t.Parallel()
 	srv := fake(t)
 	file := filepath.Join(t.TempDir(), "x.amirec")
 	l := start(t, "record", "-c", nodes(t, srv), "-o", file)
@@ -154,6 +157,7 @@ func TestRecordIsKilled(t *testing.T) {
 
 // TestRecordLoses: what a disk that is too slow has cost stands in file and summary.
 func TestRecordLoses(t *testing.T) {
+	t.Parallel()
 	srv := fake(t)
 	fifo := filepath.Join(t.TempDir(), "slow")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
@@ -217,6 +221,7 @@ func tapeOf(t *testing.T, srv *amitest.Server, name string) (*tape, *ami.Subscri
 
 // TestRecordFullDisk: it is told, and what was written is whole.
 func TestRecordFullDisk(t *testing.T) {
+	t.Parallel()
 	srv := fake(t)
 	file := filepath.Join(t.TempDir(), "x.amirec")
 	l := &listener{Cmd: process(t.Context(), "record", "-c", nodes(t, srv), "-o", file), errs: watch()}
@@ -286,13 +291,13 @@ func TestRecordFile(t *testing.T) {
 
 // TestRecordOnTerminal shows how it goes there, and nothing of that in a pipe.
 func TestRecordOnTerminal(t *testing.T) {
+	t.Parallel()
 	srv := fake(t)
-	t.Setenv("TERM", "xterm")
-	t.Setenv("NO_COLOR", "1") // it needs none
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(errors.New("over"))
-	cmd := process(ctx, "record", "-c", nodes(t, srv), "-o", filepath.Join(t.TempDir(), "x"), "--for", "300ms", "--log-level", "error")
+	cmd := process(ctx, "record", "-c", nodes(t, srv), "-o", filepath.Join(t.TempDir(), "x"), "--for", "5s", "--log-level", "error")
+	cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=1") // it needs none
 	shown := onTerminal(t, cmd)
-	require.Regexp(t, "\r\x1b\\[Kpbx1  \\d events?, \\d+ bytes, 0s\r", shown)
+	require.Regexp(t, "\r\x1b\\[Kpbx1  \\d events?, \\d+ bytes, \\d+s\r", shown)
 	require.Contains(t, shown, "0 lost, 0 gaps; ")
 }

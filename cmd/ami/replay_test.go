@@ -30,6 +30,7 @@ func replayed(t *testing.T, args ...string) (*listener, string) {
 // TestRoundTrip: what was simulated and recorded is what a listener to the replay gets,
 // byte for byte and in order.
 func TestRoundTrip(t *testing.T) {
+	t.Parallel()
 	sim, file := simulated(t, "--calls", "100", "--asterisk", "20")
 	tape := filepath.Join(t.TempDir(), "x.amirec")
 	e := call(t, "record", "-c", file, "-o", tape, "--frames", "500", "--log-level", "error")
@@ -86,6 +87,7 @@ func tapeWith(t *testing.T, apart time.Duration, names ...string) string {
 // TestReplaySpeed: pauses are divided, each client gets it from the begin, and --loop
 // begins anew.
 func TestReplaySpeed(t *testing.T) {
+	t.Parallel()
 	tape := tapeWith(t, time.Hour, "A", "B", "C")
 	l, file := replayed(t, tape, "--speed", "36000", "--loop", "--user", "app") // 100 ms
 	for range 2 {
@@ -100,6 +102,7 @@ func TestReplaySpeed(t *testing.T) {
 
 // TestReplayTimeline plays a pair of files.
 func TestReplayTimeline(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	stream := "Asterisk Call Manager/7.0.3\r\nResponse: Success\r\nActionID: x\r\n\r\nEvent: A\r\nPrivilege: call,all\r\n\r\nEvent: Item\r\nActionID: x\r\n\r\nEvent: B\r\nPrivilege: call,all\r\n\r\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "old.server"), []byte(stream), 0o600))

@@ -217,7 +217,8 @@ func TestTopOnce(t *testing.T) {
 		args []string
 	}{{"text", nil}, {"json", []string{"--json"}}} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := call(t, append([]string{"top", "-c", file, "--once", "--interval", "500ms"}, tc.args...)...)
+			t.Parallel() // it waits: the nodes must have answered by then
+			e := call(t, append([]string{"top", "-c", file, "--once", "--interval", "5s"}, tc.args...)...)
 			require.Zero(t, e.code, e.errs)
 			require.Empty(t, e.errs)
 			golden(t, "top-once-"+tc.name, e.out, append(scrub,
@@ -245,6 +246,7 @@ func TestTopOnceInterrupted(t *testing.T) {
 
 // TestTopJSON runs until it is told to end.
 func TestTopJSON(t *testing.T) {
+	t.Parallel()
 	srv := fake(t, amitest.WithCalls(100))
 	ctx, cancel := context.WithCancel(within(t))
 	defer cancel()

@@ -119,13 +119,17 @@ func fits(t *testing.T, s *topScreen, view string) {
 	t.Helper()
 	lines := strings.Split(view, "\n")
 	require.Len(t, lines, s.height)
-	for _, line := range lines {
-		require.LessOrEqual(t, ansi.StringWidth(line), s.width, "%q", line)
+	for _, line := range lines { // without require: there are many
+		if ansi.StringWidth(line) > s.width {
+			t.Fatalf("wider than %d: %q", s.width, line)
+		}
 		bare := line
 		for _, style := range []style{bold, faint, reverse, red, green, yellow, cyan, "0"} {
 			bare = strings.ReplaceAll(bare, "\x1b["+string(style)+"m", "")
 		}
-		require.Equal(t, clean(bare), bare)
+		if clean(bare) != bare {
+			t.Fatalf("not clean: %q", bare)
+		}
 	}
 }
 
@@ -133,8 +137,8 @@ func fits(t *testing.T, s *topScreen, view string) {
 func TestEverySizeFits(t *testing.T) {
 	for _, boards := range []func() *board{someNodes, oddNodes, manyNodes, newBoard} {
 		for _, keys := range [][]string{nil, {"enter"}, {"down", "enter", "end"}, {"?", "end"}, {"/", "x"}} {
-			for width := 1; width < 130; width += 3 {
-				for height := 1; height < 30; height += 2 {
+			for width := 1; width < 130; width += 3 + width/20 { // the narrow ones are the hard ones
+				for height := 1; height < 30; height += 2 + height/8 {
 					s := screenOf(boards(), width, height, width%2 == 0)
 					press(s, keys...)
 					fits(t, s, s.View())

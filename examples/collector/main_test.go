@@ -18,8 +18,9 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestCollector(t *testing.T) {
+	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-for", "2s"}, &out))
+	require.NoError(t, run(t.Context(), []string{"-for", "8s"}, &out))
 	require.Regexp(t, `(?m)^ *fake1 +[1-9]\d* +[1-9]\d* +\d+ +0$`, out.String())
 	require.Regexp(t, `(?m)^ *fake2 +[1-9]\d* +[1-9]\d* +\d+ +1$`, out.String())
 	require.Contains(t, out.String(), "fake2: away for")
@@ -27,12 +28,13 @@ func TestCollector(t *testing.T) {
 }
 
 func TestWrongSecret(t *testing.T) {
+	t.Parallel()
 	srv := amitest.NewServer(amitest.WithTCP())
 	defer srv.Close()
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("canary"), 0o600))
 	var out bytes.Buffer
-	require.NoError(t, run(t.Context(), []string{"-for", "2s", "-node", "pbx1=admin:" + secret + "@" + srv.Addr()}, &out))
+	require.NoError(t, run(t.Context(), []string{"-for", "8s", "-node", "pbx1=admin:" + secret + "@" + srv.Addr()}, &out))
 	require.Contains(t, out.String(), "pbx1 was never connected: ")
 	require.Contains(t, out.String(), "login refused")
 	require.NotContains(t, out.String(), "canary")

@@ -158,7 +158,7 @@ func TestLongText(t *testing.T) { // G2
 			s := strings.Repeat(tc.unit, 1<<20/len(tc.unit))
 			start := time.Now()
 			p.Header(tc.header, s)
-			require.Less(t, time.Since(start), 30*time.Second) // the square would take minutes
+			require.Less(t, time.Since(start), 2*time.Minute) // the square would take many
 		})
 	}
 }

@@ -43,10 +43,10 @@ func TestWireOfRecordings(t *testing.T) { // G2
 		for f, err := r.Next(); err == nil; f, err = r.Next() {
 			wire := p.Wire(f, "")
 			again, err := frame.NewReader(strings.NewReader(wire), frame.Limits{}).Next()
-			require.NoError(t, err)
-			require.Equal(t, p.Headers(f.All()), p.Headers(again.All()))
-			require.Equal(t, f.Len(), again.Len())
-			require.Equal(t, wire, again.Wire())
+			// Without require: there are many thousands.
+			if err != nil || f.Len() != again.Len() || wire != again.Wire() || p.Headers(f.All()) != p.Headers(again.All()) {
+				t.Fatalf("%q became %q: %v", f.Wire(), wire, err)
+			}
 			if wire != f.Wire() {
 				changed++
 			}
