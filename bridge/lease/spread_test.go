@@ -49,7 +49,7 @@ func spread(t *testing.T, url string, ttl time.Duration) (undisturbed bool) {
 	require.Equal(t, []int{3, 3, 2, 2}, []int{died, cameBack, joined, left})
 	require.Equal(t, 3, members)
 	stats := a.Stats()
-	require.Equal(t, Stats{Taken: stats.Taken, Given: stats.Taken, Outages: stats.Outages}, stats)
+	require.Equal(t, Stats{Taken: stats.Taken, Given: stats.Taken, Outages: stats.Outages, Failed: stats.Failed}, stats)
 	js := connect(t, url)
 	kv, err := js.KeyValue(t.Context(), w.bucket)
 	require.NoError(t, err)
