@@ -3,4 +3,4 @@
 package bridge_test
 
 // each is how many events a node of the end-to-end test sends.
-const each = 9_000
+const each = 6_000

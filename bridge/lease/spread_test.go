@@ -39,10 +39,10 @@ func spread(t *testing.T, url string, ttl time.Duration) (undisturbed bool) {
 	c := w.join(t, "c")
 	joined := step(map[string]int{"a": 2, "b": 2, "c": 2})
 	members := a.Stats().Members
-	require.NoError(t, c.quit())
+	c.left(t)
 	left := step(map[string]int{"a": 3, "b": 3})
-	require.NoError(t, b.quit())
-	require.NoError(t, a.quit())
+	b.left(t)
+	a.left(t)
 	if !w.undisturbed(1, 0) || took > 2*ttl { // the one that died; the one that left not by expiry
 		return false
 	}
@@ -148,7 +148,7 @@ func TestGrace(t *testing.T) {
 		a.mu.Lock()
 		a.slow = true
 		a.mu.Unlock()
-		require.NoError(t, a.quit())
+		a.left(t)
 		w.await(t, map[string]int{"b": 4})
 		require.Len(t, b.Held(), 4)
 		return w.undisturbed(0, 0) // not by expiry

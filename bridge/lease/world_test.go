@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -20,7 +21,7 @@ import (
 )
 
 // soon bounds what a test waits for; only a failure takes that long.
-const soon = 5 * time.Minute
+const soon = 3 * time.Minute
 
 // patiently runs a scenario with longer and longer TTLs until nothing disturbed it.
 // A busy machine may stop a member for seconds, and one that was not heard of for a
@@ -28,15 +29,28 @@ const soon = 5 * time.Minute
 // whatever the TTL, it is not the machine.
 func patiently(t *testing.T, scenario func(t *testing.T, ttl time.Duration) (undisturbed bool)) {
 	t.Helper()
-	for _, ttl := range []time.Duration{MinTTL, DefaultTTL, 4 * DefaultTTL, 12 * DefaultTTL} {
+	for _, ttl := range []time.Duration{MinTTL, DefaultTTL, patience} {
 		undisturbed := false
-		t.Run(ttl.String(), func(t *testing.T) { undisturbed = scenario(t, ttl) })
+		t.Run(ttl.String(), func(t *testing.T) {
+			defer func() {
+				if r := recover(); r != nil && r != errDisturbed {
+					panic(r)
+				}
+			}()
+			undisturbed = scenario(t, ttl)
+		})
 		if undisturbed || t.Failed() {
 			return
 		}
 	}
 	require.Fail(t, "disturbed with every TTL", "members are taken for dead, or a takeover takes longer than twice the TTL")
 }
+
+// patience is the longest TTL of a test.
+const patience = 4 * DefaultTTL
+
+// errDisturbed ends a scenario with a TTL that this machine does not keep.
+var errDisturbed = errors.New("disturbed")
 
 // A broker is an embedded server that may be stopped and started again.
 type broker struct {
@@ -171,6 +185,18 @@ func (w *world) undisturbed(deaths, lost int) bool {
 	return w.dead == deaths && lost == 0
 }
 
+// strained reports whether any member had trouble with the broker, or with another.
+func (w *world) strained() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	strained := w.dead > 0
+	for _, p := range w.members {
+		s := p.Stats()
+		strained = strained || s.Outages > 0 || s.Failed > 0
+	}
+	return strained
+}
+
 // A witness is a log that counts the deaths that members tell.
 type witness struct {
 	slog.Handler
@@ -221,13 +247,20 @@ func (w *world) await(t *testing.T, want map[string]int) {
 // until waits for a state of the world.
 func (w *world) until(t *testing.T, done func(loads map[string]int, whole bool) bool) {
 	t.Helper()
-	late, look := time.After(soon), time.NewTicker(10*time.Millisecond) // done may ask for more than loads
+	limit := soon
+	if w.ttl < patience {
+		limit = 10*w.ttl + 20*time.Second
+	}
+	late, look := time.After(limit), time.NewTicker(10*time.Millisecond) // done may ask for more than loads
 	defer look.Stop()
 	for !done(w.loads()) {
 		select {
 		case <-w.grown:
 		case <-look.C:
 		case <-late:
+			if w.ttl < patience && w.strained() {
+				panic(errDisturbed)
+			}
 			loads, whole := w.loads()
 			require.Failf(t, "never reached", "loads %v, whole %v", loads, whole)
 		}
@@ -324,6 +357,16 @@ func (p *process) kill() {
 func (p *process) quit() error {
 	p.leave()
 	return p.ended()
+}
+
+// left is quit of one that the broker hears.
+func (p *process) left(t *testing.T) {
+	t.Helper()
+	err := p.quit()
+	if _, ok := errors.AsType[*LeaveError](err); ok && p.w.ttl < patience {
+		panic(errDisturbed)
+	}
+	require.NoError(t, err)
 }
 
 func (p *process) ended() error {

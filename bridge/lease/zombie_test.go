@@ -3,6 +3,7 @@ package lease
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,7 +56,8 @@ func child(url string) int {
 			}
 		}
 	}()
-	if err = k.Run(ctx); err != nil {
+	var slow *LeaveError // a busy machine
+	if err = k.Run(ctx); err != nil && !errors.As(err, &slow) {
 		fmt.Println(err)
 		return 1
 	}
@@ -81,17 +83,32 @@ func TestZombie(t *testing.T) {
 		out, err := z.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, z.Start())
+		t.Cleanup(func() {
+			_ = z.Process.Kill() // it may have ended
+			_ = z.Wait()
+		})
 		lines := bufio.NewReader(out)
 		told := func(n int, want string) {
 			t.Helper()
 			for range n {
 				line, err := lines.ReadString('\n')
 				require.NoError(t, err)
+				if !strings.Contains(line, want) && ttl < patience {
+					panic(errDisturbed)
+				}
 				require.Contains(t, strings.TrimSpace(line), want)
 			}
 		}
+		shared := func(deaths int) {
+			t.Helper()
+			held := a.Held()
+			if !w.undisturbed(deaths, 0) && ttl < patience {
+				panic(errDisturbed)
+			}
+			require.Len(t, held, 2)
+		}
 		told(2, " true false")
-		require.Len(t, a.Held(), 2)
+		shared(0)
 
 		start := time.Now()
 		require.NoError(t, z.Process.Signal(syscall.SIGSTOP))
@@ -100,7 +117,7 @@ func TestZombie(t *testing.T) {
 		require.NoError(t, z.Process.Signal(syscall.SIGCONT))
 		told(2, " false true")
 		told(2, " true false")
-		require.Len(t, a.Held(), 2)
+		shared(1)
 
 		require.NoError(t, in.Close())
 		told(2, " false false")
