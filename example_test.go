@@ -237,7 +237,7 @@ func ExampleCluster() {
 func ExampleCluster_Broadcast() {
 	cluster, stop := exampleCluster(3)
 	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	for node, r := range cluster.Broadcast(ctx, action.Ping{}, ami.Among("pbx1", "pbx3", "pbx9")) {
@@ -256,7 +256,7 @@ func ExampleCluster_Broadcast() {
 func ExampleCluster_List() {
 	cluster, stop := exampleCluster(2)
 	defer stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	for item, err := range cluster.List(ctx, action.IAXpeers{}) {

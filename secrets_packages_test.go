@@ -48,7 +48,7 @@ func TestSecretsInPackages(t *testing.T) {
 	srv.Handle("Ping", func(c *amitest.Call) { call = c; c.Success("") })
 	n := node(srv)
 	n.Secret = ami.NewSecret(canary)
-	client, err := ami.Dial(t.Context(), n)
+	client, err := ami.Dial(t.Context(), n, ami.WithDialTimeout(time.Minute), ami.WithLoginTimeout(time.Minute))
 	require.NoError(t, err)
 	_, err = client.Send(t.Context(), action.Ping{})
 	require.NoError(t, err)

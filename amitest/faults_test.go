@@ -2,6 +2,7 @@ package amitest_test
 
 import (
 	"io"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -190,32 +191,55 @@ func TestLiveSessionFaults(t *testing.T) {
 }
 
 func TestRestart(t *testing.T) {
-	for name, opt := range map[string][]amitest.Option{"memory": nil, "TCP": {amitest.WithTCP()}} {
-		t.Run(name, func(t *testing.T) {
-			run := func(t *testing.T) {
-				srv := amitest.NewServer(opt...)
-				defer srv.Close()
-				p := login(t, srv, "on")
-				addr := srv.Addr()
-				srv.Restart(200*time.Millisecond, 300*time.Millisecond)
-				assert.Equal(t, "Event: Shutdown\r\nPrivilege: system,all\r\nShutdown: Cleanly\r\nRestart: True\r\n\r\n", p.rest())
-				_, err := srv.DialContext(t.Context(), "tcp", addr)
-				require.ErrorIs(t, err, syscall.ECONNREFUSED)
-				time.Sleep(250 * time.Millisecond)
-				assert.Equal(t, addr, srv.Addr())
-				p = dial(t, srv)
-				p.send("Action: Login", "Username: admin", "Secret: secret")
-				p.until("accepted\r\n\r\n")
-				assert.Equal(t, "Event: FullyBooted\r\nPrivilege: system,all\r\n"+
-					"Status: Fully Booted\r\nUptime: 0\r\nLastReload: 0\r\n\r\n", p.message())
-			}
-			if opt == nil {
-				synctest.Test(t, run)
-			} else {
-				run(t)
-			}
-		})
+	goodbye := func(t *testing.T, p *peer) {
+		t.Helper()
+		assert.Equal(t, "Event: Shutdown\r\nPrivilege: system,all\r\nShutdown: Cleanly\r\nRestart: True\r\n\r\n", p.rest())
 	}
+	hello := func(t *testing.T, p *peer) {
+		t.Helper()
+		p.send("Action: Login", "Username: admin", "Secret: secret")
+		p.until("accepted\r\n\r\n")
+		assert.Equal(t, "Event: FullyBooted\r\nPrivilege: system,all\r\n"+
+			"Status: Fully Booted\r\nUptime: 0\r\nLastReload: 0\r\n\r\n", p.message())
+	}
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := amitest.NewServer()
+			defer srv.Close()
+			p := login(t, srv, "on")
+			addr := srv.Addr()
+			srv.Restart(200*time.Millisecond, 300*time.Millisecond)
+			goodbye(t, p)
+			_, err := srv.DialContext(t.Context(), "tcp", addr)
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			time.Sleep(250 * time.Millisecond) // fake
+			assert.Equal(t, addr, srv.Addr())
+			hello(t, dial(t, srv))
+		})
+	})
+	t.Run("TCP", func(t *testing.T) { // where it takes as long as it takes
+		srv := amitest.NewServer(amitest.WithTCP())
+		defer srv.Close()
+		p := login(t, srv, "on")
+		addr := srv.Addr()
+		srv.Shutdown(true)
+		goodbye(t, p)
+		_, err := srv.DialContext(t.Context(), "tcp", addr)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+
+		srv.Restart(50*time.Millisecond, 0)
+		for {
+			conn, err := srv.DialContext(t.Context(), "tcp", addr)
+			if err == nil {
+				require.NoError(t, conn.Close())
+				break
+			}
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+			runtime.Gosched()
+		}
+		assert.Equal(t, addr, srv.Addr())
+		login(t, srv, "on") // it is fully booted
+	})
 }
 
 func TestDropSaysNothing(t *testing.T) {

@@ -68,6 +68,8 @@ nodes: [{key: a, addr: "192.0.2.1:5039", username: admin, secret: {file: secret}
 backoff: {base: 20ms, limit: 20ms, floor: 10ms}
 auth_backoff: {base: 20ms, limit: 20ms}
 breaker: {failures: 1000}
+dial_timeout: 1m
+login_timeout: 1m
 `))
 	c, err := Load(filepath.Join(dir, "ami.yaml"), nil)
 	require.NoError(t, err)
