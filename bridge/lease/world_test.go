@@ -33,7 +33,8 @@ func patiently(t *testing.T, scenario func(t *testing.T, ttl time.Duration) (und
 		undisturbed := false
 		t.Run(ttl.String(), func(t *testing.T) {
 			defer func() {
-				if r := recover(); r != nil && r != errDisturbed {
+				r := recover()
+				if _, ok := r.(disturbed); r != nil && !ok {
 					panic(r)
 				}
 			}()
@@ -49,8 +50,9 @@ func patiently(t *testing.T, scenario func(t *testing.T, ttl time.Duration) (und
 // patience is the longest TTL of a test.
 const patience = 4 * DefaultTTL
 
-// errDisturbed ends a scenario with a TTL that this machine does not keep.
-var errDisturbed = errors.New("disturbed")
+// disturbed is the panic that ends a scenario with a TTL that this machine does not
+// keep.
+type disturbed struct{}
 
 // A broker is an embedded server that may be stopped and started again.
 type broker struct {
@@ -259,7 +261,7 @@ func (w *world) until(t *testing.T, done func(loads map[string]int, whole bool) 
 		case <-look.C:
 		case <-late:
 			if w.ttl < patience && w.strained() {
-				panic(errDisturbed)
+				panic(disturbed{})
 			}
 			loads, whole := w.loads()
 			require.Failf(t, "never reached", "loads %v, whole %v", loads, whole)
@@ -364,7 +366,7 @@ func (p *process) left(t *testing.T) {
 	t.Helper()
 	err := p.quit()
 	if _, ok := errors.AsType[*LeaveError](err); ok && p.w.ttl < patience {
-		panic(errDisturbed)
+		panic(disturbed{})
 	}
 	require.NoError(t, err)
 }

@@ -94,7 +94,7 @@ func TestZombie(t *testing.T) {
 				line, err := lines.ReadString('\n')
 				require.NoError(t, err)
 				if !strings.Contains(line, want) && ttl < patience {
-					panic(errDisturbed)
+					panic(disturbed{})
 				}
 				require.Contains(t, strings.TrimSpace(line), want)
 			}
@@ -103,7 +103,7 @@ func TestZombie(t *testing.T) {
 			t.Helper()
 			held := a.Held()
 			if !w.undisturbed(deaths, 0) && ttl < patience {
-				panic(errDisturbed)
+				panic(disturbed{})
 			}
 			require.Len(t, held, 2)
 		}
