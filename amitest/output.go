@@ -61,11 +61,21 @@ func (s *Session) putOnce(p []byte) error {
 	if u := s.user.Load(); u != nil && u.WriteTimeout > 0 {
 		limit = u.WriteTimeout
 	}
+	// Asterisk writes before it waits (main/iostream.c:ast_iostream_write): what there
+	// is room for is written, however late this goroutine gets its turn.
+	done := 0
+	if m, ok := s.conn.(*memConn); ok {
+		done = m.offer(p)
+	}
 	if limit > 0 {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(limit))
 	}
-	n, err := s.conn.Write(p)
-	s.out.bytes += int64(n)
+	var n int
+	var err error
+	if done < len(p) || len(p) == 0 {
+		n, err = s.conn.Write(p[done:])
+	}
+	s.out.bytes += int64(done + n)
 	if err != nil {
 		s.kill()
 	}

@@ -20,8 +20,16 @@ import (
 // another subject than the message's own.
 const fencingSince = "2.11.0"
 
-// fencePause is about the time that a record takes to its replicas.
-const fencePause = 2 * time.Millisecond
+// pause waits for about the time that a record takes to its replicas, or until ctx
+// ends.
+func pause(ctx context.Context) error {
+	select {
+	case <-time.After(2 * time.Millisecond):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
 
 // A takeover is the payload of a record of KindTakeover.
 type takeover struct {
@@ -72,14 +80,7 @@ func (b *Broker) Fence(ctx context.Context, t bridge.Takeover) (uint64, error) {
 	err = l.call(ctx, b.o.AckTimeout, func(ctx context.Context) error {
 		for {
 			token, err = b.tryFence(ctx, l, t)
-			if api, ok := errors.AsType[*js.APIError](err); !ok || api.ErrorCode != js.JSErrCodeStreamWrongLastSequenceConstant {
-				return err
-			}
-			// The stream has replicas, and a record of the holder before is on its
-			// way to them: until it is stored the server compares nothing else.
-			select {
-			case <-time.After(fencePause):
-			case <-ctx.Done():
+			if !onItsWay(err) || pause(ctx) != nil {
 				return err
 			}
 		}
@@ -181,7 +182,7 @@ func (b *Broker) proveFence(ctx context.Context, l *link, node string, token uin
 			return errors.Join(unsupported, fmt.Errorf("the message that proved it is still in the stream: %w", err))
 		}
 		return unsupported
-	case ok && api.ErrorCode == js.JSErrCodeStreamWrongLastSequenceConstant:
+	case onItsWay(err):
 		return nil // it does compare, with a record that is on its way
 	case !ok || api.ErrorCode != js.JSErrCodeStreamWrongLastSequence:
 		return err

@@ -56,10 +56,14 @@ func (b *Broker) Publish(ctx context.Context, records []bridge.Record) (stored i
 	defer b.publishing.Unlock()
 	ctx, release := b.bound(ctx)
 	defer release()
+	until := time.Now().Add(b.o.AckTimeout)
 	for stored < len(records) {
 		var n int
 		n, err = b.window(ctx, records[stored:])
 		stored += n
+		if onItsWay(err) && time.Now().Before(until) && pause(ctx) == nil {
+			continue
+		}
 		if err != nil {
 			break
 		}
@@ -68,6 +72,14 @@ func (b *Broker) Publish(ctx context.Context, records []bridge.Record) (stored i
 		b.counts.refused.Add(1)
 	}
 	return stored, err
+}
+
+// onItsWay tells whether the server, of a stream with replicas, still has the last
+// record of the node on its way to them, although it has confirmed it: for that
+// moment it compares nothing, and refuses the next one.
+func onItsWay(err error) bool {
+	api, ok := errors.AsType[*js.APIError](err)
+	return ok && api.ErrorCode == js.JSErrCodeStreamWrongLastSequenceConstant
 }
 
 // window publishes the first of the records: as many as may be in flight.
