@@ -129,6 +129,15 @@ type site struct {
 	servers map[string]*amitest.Server
 }
 
+// asterisk is one that gives up no session because a busy machine writes late, and
+// forgets nothing meanwhile.
+func asterisk(t *testing.T) *amitest.Server {
+	t.Helper()
+	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Hour), amitest.WithEventRetention(time.Hour))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
 // A store is the server of a broker.
 type store interface {
 	// serve starts it, again where it was.
@@ -220,8 +229,7 @@ func endToEnd(t *testing.T, broker store) {
 	s := &site{store: broker, servers: make(map[string]*amitest.Server)}
 	s.Dir, s.Nodes = t.TempDir(), make(map[string]string)
 	for _, key := range []string{"pbx1", "pbx2", "pbx3"} {
-		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
-		t.Cleanup(srv.Close)
+		srv := asterisk(t)
 		s.servers[key], s.Nodes[key] = srv, srv.Addr()
 	}
 	s.revive(t)

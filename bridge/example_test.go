@@ -3,9 +3,11 @@ package bridge_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,7 +33,7 @@ func ExampleNew() {
 
 // own is the process that owns the sessions.
 func own() error {
-	pbx := amitest.NewServer(amitest.WithTCP()) // in place of an Asterisk
+	pbx := amitest.NewServer(amitest.WithTCP(), amitest.WithWriteTimeout(time.Minute)) // in place of an Asterisk
 	defer pbx.Close()
 	dir, err := os.MkdirTemp("", "bridge")
 	if err != nil {
@@ -111,6 +113,9 @@ func bill(ctx context.Context, url string, pbx *amitest.Server) error {
 	}
 
 	answer, err := nc.RequestWithContext(ctx, "ami.actions.pbx1", []byte(`{"action":"Ping"}`))
+	for errors.Is(err, nats.ErrNoResponders) { // the bridge has only begun
+		answer, err = nc.RequestWithContext(ctx, "ami.actions.pbx1", []byte(`{"action":"Ping"}`))
+	}
 	if err != nil {
 		return err
 	}

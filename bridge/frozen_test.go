@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/apn/ami"
-	"github.com/apn/ami/amitest"
 	"github.com/apn/ami/bridge"
 	amijs "github.com/apn/ami/bridge/jetstream"
 	"github.com/apn/ami/bridge/lease"
@@ -83,8 +82,7 @@ func TestFrozenBroker(t *testing.T) {
 			t.Parallel()
 			s := serve(t)
 			url, freeze := frozen(t, s.URL())
-			srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
-			t.Cleanup(srv.Close)
+			srv := asterisk(t)
 			nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
 			o := bridge.Options{Dir: t.TempDir(), Instance: "a", Grace: 2 * time.Second}
 			toBroker := amijs.Options{URL: url, AckTimeout: time.Hour}

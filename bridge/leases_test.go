@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,8 +88,7 @@ func TestLeases(t *testing.T) {
 	var nodes []ami.Node
 	servers := make(map[string]*amitest.Server)
 	for i := range 4 {
-		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
-		t.Cleanup(srv.Close)
+		srv := asterisk(t)
 		key := "pbx" + strconv.Itoa(i+1)
 		servers[key] = srv
 		nodes = append(nodes, ami.Node{Key: key, Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")})
@@ -96,6 +97,7 @@ func TestLeases(t *testing.T) {
 		for _, srv := range servers {
 			require.NoError(t, srv.Flood(t.Context(), 0, 100, amitest.F("Phase", phase)))
 		}
+		arrived(t, s.URL(), slices.Collect(maps.Keys(servers)), phase, 100) // what is on the socket when a node moves is lost
 	}
 	a := join(t, s.URL(), "a", nodes)
 	a.holds(t, 4)
@@ -129,7 +131,7 @@ func TestLeases(t *testing.T) {
 	require.NoError(t, err)
 	defer messages.Stop()
 	events, takeovers, finals := make(map[string]int), make(map[string]int), 0
-	holder, seqs := make(map[string]string), make(map[string]uint64)
+	holder, seqs, told := make(map[string]string), make(map[string]uint64), make(map[string]string)
 	for range total {
 		m, err := messages.Next()
 		require.NoError(t, err)
@@ -140,6 +142,9 @@ func TestLeases(t *testing.T) {
 			Gap                             struct{ Final bool }
 		}
 		require.NoError(t, json.Unmarshal(m.Data(), &p))
+		if p.Event != "UserEvent" || p.Headers["Seq"] == "1" {
+			told[p.Node] += "\n" + string(m.Data())
+		}
 		instance, _, _ := strings.Cut(p.ID, "/")
 		switch p.Kind {
 		case "takeover":
@@ -162,7 +167,7 @@ func TestLeases(t *testing.T) {
 	moved := 0
 	for key := range servers {
 		for _, phase := range []string{"1", "2", "3"} {
-			require.Equal(t, 100, events[key+" "+phase], "%s in phase %s", key, phase)
+			require.Equal(t, 100, events[key+" "+phase], "%s in phase %s: %s", key, phase, told[key])
 		}
 		moved += takeovers[key] - 1
 	}
@@ -170,11 +175,34 @@ func TestLeases(t *testing.T) {
 	require.Equal(t, 2+2+4, finals, "all that was let go of")
 }
 
+// arrived waits until the stream has the last of the n events of a phase of each
+// node.
+func arrived(t *testing.T, url string, nodes []string, phase string, n int) {
+	t.Helper()
+	_, js := client(t, url)
+	require.Eventually(t, func() bool {
+		stream, err := js.Stream(t.Context(), "AMI")
+		if err != nil {
+			return false
+		}
+		for _, node := range nodes {
+			m, err := stream.GetLastMsgForSubject(t.Context(), "ami.events."+node+".UserEvent")
+			if err != nil {
+				return false
+			}
+			var p struct{ Headers struct{ Phase, Seq string } }
+			if json.Unmarshal(m.Data, &p) != nil || p.Headers.Phase != phase || p.Headers.Seq != strconv.Itoa(n) {
+				return false
+			}
+		}
+		return true
+	}, soon, 20*time.Millisecond, "phase %s", phase)
+}
+
 // TestLeasesSpool: what an instance has left in its spool is published by the next
 // one before that ends the old token.
 func TestLeasesSpool(t *testing.T) {
-	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
-	t.Cleanup(srv.Close)
+	srv := asterisk(t)
 	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
 	s := &site{store: newJetStream(t)}
 	s.revive(t)
@@ -235,8 +263,7 @@ func TestFencedWhileHeld(t *testing.T) {
 			first, err := amijs.Open(t.Context(), tc.limits) // makes the stream
 			require.NoError(t, err)
 			require.NoError(t, first.Close())
-			srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
-			t.Cleanup(srv.Close)
+			srv := asterisk(t)
 			m := join(t, s.URL(), "a", []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}})
 			m.holds(t, 1)
 			_, js := client(t, s.URL())
@@ -278,8 +305,7 @@ func lastOf(t *testing.T, js jetstream.JetStream, name string) string {
 // does not take nodes back from those who got them meanwhile.
 func TestLeasesOutOfReach(t *testing.T) {
 	s := serve(t)
-	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
-	t.Cleanup(srv.Close)
+	srv := asterisk(t)
 	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
 	leases, freeze := frozen(t, s.URL())
 	a := joinVia(t, amijs.Options{URL: s.URL()}, leases, nodes, lease.Options{TTL: 2 * time.Second, Grace: time.Second}, bridge.Options{Dir: t.TempDir(), Instance: "a"})
@@ -310,8 +336,7 @@ func (noFence) Fence(context.Context, bridge.Takeover) (uint64, error) {
 // not ready.
 func TestNotReadyWithoutFence(t *testing.T) {
 	s := serve(t)
-	srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger())
-	t.Cleanup(srv.Close)
+	srv := asterisk(t)
 	nodes := []ami.Node{{Key: "pbx1", Addr: srv.Addr(), Username: "admin", Secret: ami.NewSecret("secret")}}
 	cl, err := ami.NewCluster(nodes)
 	require.NoError(t, err)

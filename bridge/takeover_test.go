@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -74,8 +75,7 @@ func TestKilledHolder(t *testing.T) {
 	s := &site{store: newJetStream(t), servers: make(map[string]*amitest.Server)}
 	s.Nodes = make(map[string]string)
 	for i := range 6 {
-		srv := amitest.NewServer(amitest.WithTCP(), amitest.WithoutLedger(), amitest.WithWriteTimeout(time.Minute), amitest.WithEventRetention(time.Hour))
-		t.Cleanup(srv.Close)
+		srv := asterisk(t)
 		key := "pbx" + strconv.Itoa(i+1)
 		s.servers[key], s.Nodes[key] = srv, srv.Addr()
 	}
@@ -87,8 +87,9 @@ func TestKilledHolder(t *testing.T) {
 	share(t, 3, a, b)
 
 	const each = 200
+	keys := slices.Collect(maps.Keys(s.servers))
 	s.flood(t, 1, 0, each).Wait()
-	s.events(t, 6*each) // all are out
+	arrived(t, s.URL, keys, "1", each)
 
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -107,37 +108,17 @@ func TestKilledHolder(t *testing.T) {
 	flooding.Wait()
 
 	s.flood(t, 3, 0, each).Wait()
+	arrived(t, s.URL, keys, "3", each) // what is on the socket when a node moves is lost
 	require.NoError(t, os.Remove(filepath.Join(a.Dir, "http")))
 	first = a.start(t)
 	share(t, 3, a, b)
 	s.flood(t, 4, 0, each).Wait()
-	s.events(t, 6*3*each)
+	arrived(t, s.URL, keys, "4", each)
 	for _, c := range []*child{first, second} {
 		require.NoError(t, c.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, c.Wait(), c.log.String())
 	}
 	s.verifyTakeovers(t, each)
-}
-
-// events waits until the stream has so many events of the floods at least.
-func (s *site) events(t *testing.T, n int) {
-	t.Helper()
-	_, js := client(t, s.URL)
-	require.Eventually(t, func() bool {
-		stream, err := js.Stream(t.Context(), "AMI")
-		if err != nil {
-			return false
-		}
-		info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter("ami.events.*.UserEvent"))
-		if err != nil {
-			return false
-		}
-		have := 0
-		for _, m := range info.State.Subjects {
-			have += int(m)
-		}
-		return have >= n
-	}, soon, 20*time.Millisecond, "%d events", n)
 }
 
 // verifyTakeovers reads the stream as a consumer that knows records by their ID.
