@@ -45,7 +45,9 @@ const (
 // large for the server or the stream, or has too long a name, that a takeover has fenced off, or that is a
 // takeover, which Fence alone publishes. Any other error, as
 // ErrFull, ErrAckTimeout, *DeniedError or *StreamError, leaves the rest to be
-// published again, over a new connection if the server has not answered.
+// published again, over a new connection if the server has not answered. If a
+// stream with replicas refuses a record because the one before it of that node is
+// still on its way to them, Publish sends it again, for AckTimeout at most.
 //
 // If the server refuses a record for the moment, as with ErrFull, it may take some
 // of those behind it that are on their way: when they are published again they

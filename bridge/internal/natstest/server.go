@@ -52,7 +52,9 @@ func Serve() bool {
 		panic(err)
 	}
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() //nolint:forbidigo // it is a process of its own, which ends with its parent
-	_ = s.Close()
+	if err := s.Close(); err != nil {
+		panic(err)
+	}
 	return true
 }
 
